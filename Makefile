@@ -52,6 +52,7 @@ long_browser  := WXGATE_BROWSER=1 $(LONG) -timeout 5m -run '^TestChromium' ./e2e
 long_capacity := WXGATE_CAPACITY=1 $(LONG) -timeout 30m -run '^TestCapacity$$' ./e2e ## the figures of docs/performance.md: per core, connection and user
 long_chaos    := WXGATE_CHAOS=1 $(LONG) -timeout 15m -run '^TestChaos$$|^TestP2CAgainstRoundRobin$$' ./e2e ## 500 requests/s at targets that are killed, frozen, slowed and failing; p2c against round_robin
 long_cluster  := scripts/mariadb.sh galera && WXGATE_CLUSTER=1 $(LONG) -timeout 15m -run '^TestAClusterLosesNothing$$' ./e2e ## three gateways on a Galera of three nodes while nodes and gateways are killed and frozen: the table of docs/storage.md
+long_completion := scripts/shells.sh && WXGATE_SHELLS=1 $(LONG) -timeout 10m -run '^Test(Bash|Zsh|Fish)Completes' ./command ## completion in bash, zsh and fish; installs the shells
 long_copy     := WXGATE_COPY=100000 $(LONG) -timeout 15m -run '^TestManyUsersAreCopiedIntoADatabase$$' ./e2e ## 100,000 users copied from a folder into MariaDB, twice: the figures of docs/storage.md; needs mariadb-server
 long_crash    := WXGATE_CRASH_ROUNDS=100 $(LONG) -timeout 30m -run '^TestNothingAcknowledgedIsLostByKill9$$' ./e2e ## kill -9 while people log in, refresh, log out, are banned and erased, 100 rounds
 long_dashboard := rm -rf bin/dashboard && WXGATE_DASHBOARD=1 $(LONG) -timeout 15m -parallel 2 -run '^TestDashboard' ./e2e ## the dashboard in Chromium against the real binary, with pictures of each view in bin/dashboard, and what it weighs and costs; needs chromium

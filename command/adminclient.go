@@ -162,12 +162,21 @@ func (c *adminClient) unreachable(method string, err error) error {
 
 // refused makes the envelope of a refusal an error of one line.
 func refused(resp *http.Response) error {
-	var refusal struct{ Message, Reason, Detail string }
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&refusal); err != nil || refusal.Reason == "" {
+	var said struct{ Message, Reason, Detail string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&said); err != nil || said.Reason == "" {
 		return fmt.Errorf("the answer is %s and does not come from wxgate", resp.Status)
 	}
-	return fmt.Errorf("%d %s: %s", resp.StatusCode, refusal.Reason, cmp.Or(refusal.Detail, refusal.Message))
+	return refusal{resp.StatusCode, said.Reason, cmp.Or(said.Detail, said.Message)}
 }
+
+// refusal is an answer of the running gateway that is none of success.
+type refusal struct {
+	status int
+	reason string // of docs/api.md
+	detail string
+}
+
+func (r refusal) Error() string { return fmt.Sprintf("%d %s: %s", r.status, r.reason, r.detail) }
 
 // decode decodes the data of an envelope.
 func (c *adminClient) decode(answer io.Reader, data any) error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"wxgate/command/progress"
 	"wxgate/config"
 	"wxgate/storage"
 	"wxgate/storage/backup"
@@ -17,6 +18,7 @@ import (
 )
 
 type backupCommand struct {
+	output
 	quiet
 
 	File    string `arg:"" help:"The file to write. It appears once it is complete."`
@@ -38,7 +40,7 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 	}
 	var done backup.Summary
 	began := time.Now()
-	bar := newProgress(w.stderr, "users", c.Quiet)
+	bar := progress.New(w.stderr, "users", c.Quiet || c.JSON)
 	client.stderr = bar
 	err := backup.WriteFile(c.File, func(file io.Writer) error {
 		answer, err := client.send(ctx, http.MethodGet, "/api/store/backup", "", nil)
@@ -53,7 +55,7 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 		}
 		return err
 	})
-	bar.end()
+	bar.End()
 	if err != nil {
 		return fmt.Errorf("no backup was made: %w", err)
 	}
@@ -61,16 +63,32 @@ func (c backupCommand) Run(ctx context.Context, w *env, client *adminClient) err
 	if err != nil {
 		return err
 	}
-	key := fmt.Sprintf("The key that opens its secrets is not in it: keep that (check %v) somewhere else.", done.KeyChecks)
+	made := backedUp{c.File, done.Users(), done.At, info.Size(), time.Since(began).Seconds(), append(storage.KeyChecks{}, done.KeyChecks...), c.WithKey}
+	return c.print(w.stdout, made, func(t *table) { made.write(t) })
+}
+
+// backedUp is a backup that was made.
+type backedUp struct {
+	File      string            `json:"file"`
+	Users     int               `json:"users"`
+	At        time.Time         `json:"at"` // what was written by then is in it
+	Bytes     int64             `json:"bytes"`
+	Seconds   float64           `json:"seconds"`    // that it took
+	KeyChecks storage.KeyChecks `json:"key_checks"` // of the keys that open its secrets; none: there is no secret
+	WithKey   bool              `json:"with_key"`   // they are in it
+}
+
+func (b backedUp) write(t *table) {
+	key := fmt.Sprintf("The key that opens its secrets is not in it: keep that (check %v) somewhere else.", b.KeyChecks)
 	switch {
-	case len(done.KeyChecks) == 0:
+	case len(b.KeyChecks) == 0:
 		key = "No secret is in it."
-	case c.WithKey:
+	case b.WithKey:
 		key = "The key that opens its secrets is in it: whoever has the file can read every phone number."
 	}
-	_, err = fmt.Fprintf(w.stdout, "%s has %s as of %s: %d MB in %v\n%s\n", c.File,
-		counted(done.Users(), "user", "users"), readableTime(done.At), info.Size()>>20, time.Since(began).Round(100*time.Millisecond), key)
-	return err
+	took := time.Duration(b.Seconds * float64(time.Second)).Round(100 * time.Millisecond)
+	t.row(fmt.Sprintf("%s has %s as of %s: %d MB in %v", b.File, counted(b.Users, "user", "users"), readableTime(b.At), b.Bytes>>20, took))
+	t.row(key)
 }
 
 // keys are those of gateway.yaml, once the operator has agreed that they leave it. The gateway tells nobody its keys.
@@ -98,7 +116,7 @@ func (c backupCommand) keys(w *env) ([][]byte, error) {
 // received is a backup that arrives, as the source of another one.
 type received struct {
 	from io.Reader
-	bar  *progress
+	bar  *progress.Bar
 }
 
 // Snapshot calls each with the records that arrive.
@@ -108,12 +126,12 @@ func (r received) Snapshot(_ context.Context, each func(storage.Record) error) e
 }
 
 // counting shows how many users each was called with.
-func counting(bar *progress, each func(storage.Record) error) func(storage.Record) error {
+func counting(bar *progress.Bar, each func(storage.Record) error) func(storage.Record) error {
 	users := int64(0)
 	return func(r storage.Record) error {
 		if r.Kind == storage.KindUser {
 			users++
-			bar.at(users, 0)
+			bar.At(users, 0)
 		}
 		return each(r)
 	}
@@ -158,8 +176,8 @@ func wantKeysOf(cfg storage.Config, of backup.Summary) (put string, err error) {
 
 // restoreFile fills the store of gateway.yaml with a backup.
 func (c restoreCommand) restoreFile(ctx context.Context, w *env) (err error) {
-	bar := newProgress(w.stderr, "records", c.Quiet)
-	defer bar.end()
+	bar := progress.New(w.stderr, "records", c.Quiet || c.JSON)
+	defer bar.End()
 	log := restoreLog(bar)
 	cfg, err := config.LoadStorage(w.config, w.lookup)
 	if err != nil {
@@ -174,7 +192,7 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env) (err error) {
 	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
-	if put != "" {
+	if put != "" && !c.JSON {
 		_, _ = fmt.Fprintf(w.stdout, "The key of the backup is in %s now: keep a copy of that file somewhere else.\n", put)
 	}
 	store, err := openStore(ctx, cfg, log)
@@ -191,25 +209,24 @@ func (c restoreCommand) restoreFile(ctx context.Context, w *env) (err error) {
 	}
 	defer file.Close()
 	done, err := backup.Restore(ctx, store, found, io.TeeReader(file, newShare(bar, file, found)), c.NextUserID, time.Now())
-	bar.end()
+	bar.End()
 	if err != nil {
 		return fmt.Errorf("restoring into %s: %w", place, err)
 	}
-	c.report(w.stdout, badger.Restored{
+	return c.report(w, badger.Restored{
 		Latest: done.At, Users: done.Users, Ended: done.Ended, Banned: done.Banned, ID: done.ID,
-	}, place, "start the gateway where nobody reaches it yet, and run wxgate users import --next-id")
-	return nil
+	}, place, put, "start the gateway where nobody reaches it yet, and run wxgate users import --next-id")
 }
 
 // share shows which share of a backup has been read.
 type share struct {
-	bar     *progress
+	bar     *progress.Bar
 	size    int64 // of the file, in bytes
 	read    int64
 	records int
 }
 
-func newShare(bar *progress, file *os.File, of backup.Summary) *share {
+func newShare(bar *progress.Bar, file *os.File, of backup.Summary) *share {
 	s := &share{bar: bar, size: 1}
 	if info, err := file.Stat(); err == nil {
 		s.size = max(info.Size(), 1)
@@ -224,6 +241,6 @@ func newShare(bar *progress, file *os.File, of backup.Summary) *share {
 func (s *share) Write(p []byte) (int, error) {
 	s.read += int64(len(p))
 	done := float64(s.read) / float64(s.size)
-	s.bar.at(int64(done*float64(s.records)), done)
+	s.bar.At(int64(done*float64(s.records)), done)
 	return len(p), nil
 }

@@ -19,7 +19,7 @@ type checkCommand struct {
 	output
 
 	FailOn string   `name:"fail-on" enum:"info,warning,critical,none" default:"none" placeholder:"SEVERITY" help:"Exit with 1 if anything is found of this severity or worse: info, warning or critical (none: only errors do that)."`
-	Ignore []string `placeholder:"ID" help:"Do not report this kind of finding, such as literal-secret; may be repeated."`
+	Ignore []string `placeholder:"ID" complete:"finding" help:"Do not report this kind of finding, such as literal-secret; may be repeated."`
 }
 
 // Validate refuses to ignore what does not exist: a misspelled id would be reported all the same.
@@ -104,7 +104,7 @@ func (checkCommand) write(w *env, cfg config.Config, found []audit.Finding, note
 	for _, note := range notes {
 		text += "note: " + note + "\n"
 	}
-	_, err := io.WriteString(w.stdout, text)
+	_, err := io.WriteString(w.stdout, w.paint(w.stdout, text))
 	return err
 }
 

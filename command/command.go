@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
+	"wxgate/command/completion"
 	"wxgate/config/strictyaml"
 	"wxgate/process"
 )
@@ -20,8 +22,10 @@ import (
 type commands struct {
 	Config      string      `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
 	ShowVersion versionFlag `name:"version" short:"v" help:"Print the version."`
+	Color       string      `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Use colors: auto (on a terminal, unless NO_COLOR is set), always or never."`
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
+	Init    initCommand    `cmd:"" help:"Write a first gateway.yaml, by asking four questions or by flags."`
 	Demo    demoCommand    `cmd:"" help:"Run everything on this machine without any setup: a stand-in for WeChat, a recipe service, the gateway."`
 	Doctor  doctorCommand  `cmd:"" help:"Check everything that a login and a request depend on, one line each, with what to do."`
 	Prove   proveCommand   `cmd:"" help:"Attack the running gateway over the wire, and say whether an identity can be forged or a service be reached past it."`
@@ -41,7 +45,9 @@ type commands struct {
 	Restore  restoreCommand  `cmd:"" help:"Fill the store with a backup, or make a data folder that was put back safe to serve."`
 	Migrate  migrateCommand  `cmd:"" help:"Show or apply the migrations of a database (storage.driver: mysql)."`
 	Schema   schemaCommand   `cmd:"" help:"Print the JSON Schema of gateway.yaml, by which editors complete keys and mark faults."`
-	Version  versionCommand  `cmd:"" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print a script that completes commands, flags and values in your shell."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // env is what a command may touch of the process; tests have their own.
@@ -52,6 +58,8 @@ type env struct {
 	stderr io.Writer
 	config string // path of gateway.yaml
 	named  bool   // by -c
+	color  string // --color
+	json   bool   // --json: errors are JSON too
 	queues []*process.LogQueue
 }
 
@@ -88,9 +96,14 @@ func Run() int {
 func runCommand(ctx context.Context, args []string, w *env) int {
 	var cli commands
 	exited := -1
+	w.json = slices.Contains(args, "--json")
 	parser, err := newParser(ctx, &cli, w, func(code int) { exited = code })
 	if err != nil {
 		return report(w, err, 2)
+	}
+	if len(args) > 0 && args[0] == completion.Word {
+		completion.Write(w.stdout, parser.Model, args[1:], completions(w))
+		return 0
 	}
 	parsed, err := parser.Parse(withHelpFlag(args))
 	if exited >= 0 { // by --help or --version
@@ -100,7 +113,7 @@ func runCommand(ctx context.Context, args []string, w *env) int {
 		return report(w, usageError(err), 2)
 	}
 	defer w.flush()
-	w.config, w.named = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != ""
+	w.config, w.named, w.color = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != "", cli.Color
 	err = withoutFile(w, parsed.Run())
 	var code process.ExitCode
 	switch {
@@ -120,8 +133,25 @@ func withoutFile(w *env, err error) error {
 	return err
 }
 
+// failed is an error for a program.
+type failed struct {
+	Error    string `json:"error"`
+	ExitCode int    `json:"exit_code"`
+	Status   int    `json:"status,omitempty"` // of a refusal of the running gateway
+	Reason   string `json:"reason,omitempty"` // of docs/api.md, likewise
+}
+
+// report tells an error to people, or to a program that asked for JSON. If stderr is closed, there is nobody left to tell.
 func report(w *env, err error, code int) int {
-	_, _ = fmt.Fprintf(w.stderr, "wxgate: %v\n", err) // if stderr is closed, there is nobody left to tell
+	if w.json {
+		failure := failed{Error: err.Error(), ExitCode: code}
+		if refusal, ok := errors.AsType[refusal](err); ok {
+			failure.Status, failure.Reason = refusal.status, refusal.reason
+		}
+		_ = output{}.printJSON(w.stderr, failure)
+		return code
+	}
+	_, _ = io.WriteString(w.stderr, w.paint(w.stderr, fmt.Sprintf("wxgate: %v\n", err)))
 	return code
 }
 
@@ -137,10 +167,12 @@ func (c serveCommand) Run(ctx context.Context, w *env) error {
 	return process.Run(ctx, w.config, w.lookup, w.queued(&w.stderr))
 }
 
-type versionCommand struct{}
+type versionCommand struct {
+	output
+}
 
 // Run prints the version, and what it was built with.
-func (versionCommand) Run(w *env) error {
-	_, err := fmt.Fprintln(w.stdout, process.VersionLine())
-	return err
+func (c versionCommand) Run(w *env) error {
+	built := process.BuildVersion()
+	return c.print(w.stdout, built, func(t *table) { t.row(built) })
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -12,6 +14,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"wxgate/command/completion"
+	"wxgate/command/lesson"
+	"wxgate/config"
+	"wxgate/config/audit"
 	"wxgate/input"
 	"wxgate/process"
 )
@@ -31,7 +37,7 @@ type versionFlag bool
 
 // BeforeReset prints the version and exits, whatever else was typed.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
-	_, err := fmt.Fprintln(app.Stdout, process.VersionLine())
+	_, err := fmt.Fprintln(app.Stdout, process.BuildVersion())
 	app.Exit(0)
 	return err
 }
@@ -46,7 +52,7 @@ func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) 
 		d, err := input.Duration(text)
 		return reflect.ValueOf(d), err
 	})
-	return kong.New(cli,
+	parser, err := kong.New(cli,
 		kong.Name("wxgate"),
 		kong.Description("The front door of a WeChat mini-program."),
 		kong.Writers(w.stdout, w.stderr),
@@ -58,6 +64,10 @@ func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) 
 		kong.KindMapper(reflect.Int, count),
 		kong.KindMapper(reflect.Int64, count),
 	)
+	if err == nil {
+		lesson.Teach(parser.Model)
+	}
+	return parser, err
 }
 
 // mapper makes a kong.Mapper of a function that reads a value.
@@ -110,4 +120,37 @@ func namesOf(nodes []*kong.Node) []string {
 		names = append(names, n.Name)
 	}
 	return names
+}
+
+type completionCommand struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell: bash, zsh or fish."`
+}
+
+// Run prints the script of a shell. It asks this program for every completion.
+func (c completionCommand) Run(w *env) error {
+	_, err := io.WriteString(w.stdout, completion.Script(c.Shell))
+	return err
+}
+
+// completions are the values of flags and arguments that are known here.
+func completions(w *env) completion.Values {
+	return func(kind, file string) (all []completion.Candidate) {
+		switch kind {
+		case "finding":
+			kinds := audit.Kinds()
+			for _, id := range slices.Sorted(maps.Keys(kinds)) {
+				all = append(all, completion.Candidate{Value: id, Does: string(kinds[id])})
+			}
+		case "method":
+			for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} {
+				all = append(all, completion.Candidate{Value: method})
+			}
+		case "upstream":
+			cfg, _ := config.LoadRoutingToFill(file, w.lookup) // what could be read of it
+			for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
+				all = append(all, completion.Candidate{Value: name})
+			}
+		}
+		return all
+	}
 }

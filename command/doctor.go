@@ -3,13 +3,14 @@ package command
 import (
 	"context"
 	"fmt"
-	"unicode/utf8"
 
 	"wxgate/config"
 	"wxgate/doctor"
 )
 
 type doctorCommand struct {
+	output
+
 	Domain string `placeholder:"DOMAIN" help:"The public domain that the mini-program calls, to check it, its TLS and the address of message push (api.example.com)."`
 }
 
@@ -20,23 +21,36 @@ func (d doctorCommand) Run(ctx context.Context, w *env) error {
 	if err != nil {
 		return err
 	}
-	findings := doctor.Examine(ctx, cfg, d.Domain)
-	failed, width := 0, 0
+	findings, failed, all := doctor.Examine(ctx, cfg, d.Domain), 0, []examined{}
 	for _, f := range findings {
-		width = max(width, utf8.RuneCountInString(f.About))
-	}
-	for _, f := range findings {
-		verdict := "ok  "
+		each := examined{About: f.About, OK: f.Err == nil, Advice: f.Advice}
 		if f.Err != nil {
-			verdict = "FAIL"
+			each.Error = f.Err.Error()
 			failed++
 		}
-		if _, err := fmt.Fprintf(w.stdout, "%s  %-*s  %s\n", verdict, width, f.About, f); err != nil {
-			return err
+		all = append(all, each)
+	}
+	if err := d.printColored(w, all, func(t *table) {
+		for i, f := range findings {
+			verdict := "ok  " // as wide as the other
+			if !all[i].OK {
+				verdict = "FAIL"
+			}
+			t.row(verdict, f.About, f)
 		}
+	}); err != nil {
+		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%s attention", counted(failed, "of the above needs", "of the above need"))
 	}
 	return nil
+}
+
+// examined is a finding of the doctor for a program.
+type examined struct {
+	About  string `json:"about"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
+	Advice string `json:"advice"` // a remark when it is all right, what to do when it is not
 }

@@ -21,7 +21,7 @@ import (
 type explainCommand struct {
 	output
 
-	Method     string     `arg:"" help:"GET, POST and so on."`
+	Method     string     `arg:"" complete:"method" help:"GET, POST and so on."`
 	Path       string     `arg:"" help:"Path and query, as a client sends them."`
 	Host       string     `default:"localhost" placeholder:"HOST" help:"The Host of the request (localhost)."`
 	Header     []string   `short:"H" sep:"none" placeholder:"'NAME: VALUE'" help:"Another header; may be repeated."`

@@ -19,7 +19,15 @@ import (
 )
 
 type healthCommand struct {
+	output
+
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer."`
+}
+
+// health is what asking for it comes to.
+type health struct {
+	Healthy bool   `json:"healthy"`
+	URL     string `json:"url"`
 }
 
 // Run asks the public listener of the running gateway for /healthz. An error means unhealthy.
@@ -34,6 +42,14 @@ func (h healthCommand) Run(ctx context.Context, w *env) error {
 	if server.TLS.Enabled() {
 		url = "https" + strings.TrimPrefix(url, "http")
 	}
+	err = h.ask(ctx, server, url)
+	if err == nil || h.JSON {
+		err = errors.Join(err, h.print(w.stdout, health{err == nil, url}, func(t *table) { t.row("ok") }))
+	}
+	return err
+}
+
+func (healthCommand) ask(ctx context.Context, server gateway.ServerConfig, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", url, err)
@@ -50,8 +66,7 @@ func (h healthCommand) Run(ctx context.Context, w *env) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
-	_, err = fmt.Fprintln(w.stdout, "ok")
-	return err
+	return nil
 }
 
 // proxyDialer connects to the public listener as a proxy in front of it would.

@@ -22,6 +22,8 @@ type keysCommand struct {
 }
 
 type keysNewCommand struct {
+	output
+
 	Algorithm string `default:"HS256" enum:"HS256,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" help:"HS256 (a shared secret), or RS, PS or ES with 256, 384 or 512, or EdDSA (a key pair)."`
 	ID        string `help:"The key's id, kid in its tokens (default: key- and the date)."`
 	Out       string `placeholder:"FILE" help:"Where to write the key (default: printed for HS256, otherwise ID.pem)."`
@@ -64,12 +66,12 @@ func (c keysNewCommand) newSecret(w *env) error {
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24
 	secret := base64.StdEncoding.EncodeToString(random[:])
 	if c.Out == "" {
-		return c.snippet(w, "secret", secret)
+		return c.report(w, newKey{Secret: secret})
 	}
 	if err := writeNew(c.Out, []byte(secret), 0o600); err != nil {
 		return err
 	}
-	return c.snippet(w, "secret", "${file:"+c.Out+"}")
+	return c.report(w, newKey{Secret: "${file:" + c.Out + "}"})
 }
 
 // newKeyPair writes a private key, and next to it the public key for services that verify tokens themselves.
@@ -82,10 +84,32 @@ func (c keysNewCommand) newKeyPair(w *env) error {
 	if err := writeKeyPair(private, c.Out, public); err != nil {
 		return err
 	}
-	if err := c.snippet(w, "file", c.Out); err != nil {
+	return c.report(w, newKey{File: c.Out, PublicFile: public})
+}
+
+// newKey is what a new key is to gateway.yaml, and where its public half is.
+type newKey struct {
+	ID         string `json:"id"`
+	Algorithm  string `json:"algorithm"`
+	Secret     string `json:"secret,omitempty"` // itself, or the reference to its file
+	File       string `json:"file,omitempty"`
+	PublicFile string `json:"public_file,omitempty"`
+}
+
+// report prints what to write into gateway.yaml.
+func (c keysNewCommand) report(w *env, key newKey) error {
+	key.ID, key.Algorithm = c.ID, c.Algorithm
+	if c.JSON {
+		return c.printJSON(w.stdout, key)
+	}
+	kind, value := "secret", key.Secret
+	if key.File != "" {
+		kind, value = "file", key.File
+	}
+	if err := c.snippet(w, kind, value); err != nil || key.PublicFile == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(w.stdout, "# the public key is in %s; the gateway also serves it at /.well-known/jwks.json\n", public)
+	_, err := fmt.Fprintf(w.stdout, "# the public key is in %s; the gateway also serves it at /.well-known/jwks.json\n", key.PublicFile)
 	return err
 }
 

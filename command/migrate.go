@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"wxgate/config"
 	"wxgate/storage"
@@ -21,85 +22,137 @@ type migrateCommand struct {
 	Adopt  migrateAdoptCommand  `cmd:"" help:"Make an existing table of users the gateway's own, with its ids, its other columns and the foreign keys to it. Without --apply it only looks."`
 }
 
-type migrateStatusCommand struct{}
+type migrateStatusCommand struct {
+	output
+}
+
+// schemaStatus is which schema a store has.
+type schemaStatus struct {
+	Driver     string            `json:"driver"`
+	Schema     int64             `json:"schema"`           // 0: there are no data yet
+	Knows      int64             `json:"knows"`            // the newest that this wxgate knows
+	Waiting    int               `json:"waiting"`          // migrations; serve applies them
+	WayBack    bool              `json:"way_back"`         // an older wxgate still works with the store after those
+	Migrations []migrationStatus `json:"migrations"`       // of a database
+	Folder     string            `json:"folder,omitempty"` // of badger
+}
+
+type migrationStatus struct {
+	Version int64      `json:"version"`
+	Name    string     `json:"name"`
+	Applied *time.Time `json:"applied"` // null: it waits
+}
 
 // Run lists the migrations.
-func (migrateStatusCommand) Run(ctx context.Context, w *env) error {
+func (c migrateStatusCommand) Run(ctx context.Context, w *env) error {
 	cfg, err := config.LoadStorage(w.config, w.lookup)
 	if err != nil {
 		return err
 	}
-	if cfg.Driver != storage.DriverMySQL {
-		return folderStatus(w, cfg.Badger.Dir)
+	status, err := folderStatus(cfg.Badger.Dir)
+	if cfg.Driver == storage.DriverMySQL {
+		status, err = databaseStatus(ctx, cfg.MySQL)
 	}
-	known, newest, err := mysql.Status(ctx, cfg.MySQL)
 	if err != nil {
 		return err
 	}
-	var rows table
-	rows.row("version", "migration", "applied")
-	waiting, back := 0, "an older wxgate still works with the database after that\n"
+	return c.print(w.stdout, status, status.write)
+}
+
+func databaseStatus(ctx context.Context, cfg storage.MySQL) (schemaStatus, error) {
+	known, newest, err := mysql.Status(ctx, cfg)
+	if err != nil {
+		return schemaStatus{}, err
+	}
+	s := schemaStatus{Driver: storage.DriverMySQL, Schema: newest, Knows: known[len(known)-1].Version, WayBack: true}
 	for _, m := range known {
-		applied := "waits"
-		switch {
-		case !m.Applied.IsZero():
-			applied = readableTime(m.Applied)
-		case m.NoBack:
-			back = "an older wxgate cannot work with the database after that: make a backup of it first\n"
-		}
+		each := migrationStatus{Version: m.Version, Name: m.Name}
 		if m.Applied.IsZero() {
-			waiting++
+			s.Waiting++
+			s.WayBack = s.WayBack && !m.NoBack
+		} else {
+			each.Applied = &m.Applied
 		}
-		rows.row(m.Version, m.Name, applied)
+		s.Migrations = append(s.Migrations, each)
 	}
-	if err := rows.write(w.stdout); err != nil {
-		return err
-	}
-	last := known[len(known)-1].Version
-	switch {
-	case newest > last:
-		_, err = fmt.Fprintf(w.stdout, "the database has migration %d already, of a newer wxgate; this one knows %d and works with it\n", newest, last)
-	case waiting > 0:
-		_, err = fmt.Fprintf(w.stdout, "%s; serve or `wxgate migrate up` applies them\n%s", counted(waiting, "migration waits", "migrations wait"), back)
-	default:
-		_, err = io.WriteString(w.stdout, "nothing waits\n")
-	}
-	return err
+	return s, nil
 }
 
 // folderStatus says which schema the data in a folder have.
-func folderStatus(w *env, dir string) error {
+func folderStatus(dir string) (schemaStatus, error) {
 	has, knows, err := badger.Schema(dir)
-	switch {
-	case err != nil:
-		return err
-	case has == 0:
-		_, err = fmt.Fprintf(w.stdout, "%s has no data yet\n", dir)
-	case has == knows:
-		_, err = fmt.Fprintf(w.stdout, "the data in %s have schema %d, the newest that this wxgate knows; nothing waits\n", dir, has)
-	default:
-		_, err = fmt.Fprintf(w.stdout, "the data in %s have schema %d; serve migrates them to %d when it starts\n"+
-			"an older wxgate cannot open them after that: stop wxgate and copy the folder first\n", dir, has, knows)
+	s := schemaStatus{Driver: storage.DriverBadger, Schema: int64(has), Knows: int64(knows), WayBack: true, Migrations: []migrationStatus{}, Folder: dir}
+	if has != 0 && has != knows {
+		s.Waiting, s.WayBack = int(knows-has), false
 	}
-	return err
+	return s, err
 }
 
-type migrateUpCommand struct{}
+func (s schemaStatus) write(t *table) {
+	if s.Driver == storage.DriverBadger {
+		s.writeFolder(t)
+		return
+	}
+	t.row("version", "migration", "applied")
+	for _, m := range s.Migrations {
+		applied := "waits"
+		if m.Applied != nil {
+			applied = readableTime(*m.Applied)
+		}
+		t.row(m.Version, m.Name, applied)
+	}
+	switch {
+	case s.Schema > s.Knows:
+		t.row(fmt.Sprintf("the database has migration %d already, of a newer wxgate; this one knows %d and works with it", s.Schema, s.Knows))
+	case s.Waiting == 0:
+		t.row("nothing waits")
+	default:
+		t.row(counted(s.Waiting, "migration waits", "migrations wait") + "; serve or `wxgate migrate up` applies them")
+		back := "an older wxgate still works with the database after that"
+		if !s.WayBack {
+			back = "an older wxgate cannot work with the database after that: make a backup of it first"
+		}
+		t.row(back)
+	}
+}
+
+func (s schemaStatus) writeFolder(t *table) {
+	switch {
+	case s.Schema == 0:
+		t.row(s.Folder + " has no data yet")
+	case s.Schema == s.Knows:
+		t.row(fmt.Sprintf("the data in %s have schema %d, the newest that this wxgate knows; nothing waits", s.Folder, s.Schema))
+	default:
+		t.row(fmt.Sprintf("the data in %s have schema %d; serve migrates them to %d when it starts", s.Folder, s.Schema, s.Knows))
+		t.row("an older wxgate cannot open them after that: stop wxgate and copy the folder first")
+	}
+}
+
+type migrateUpCommand struct {
+	output
+}
 
 // Run applies the migrations that wait.
-func (migrateUpCommand) Run(ctx context.Context, w *env) error {
+func (c migrateUpCommand) Run(ctx context.Context, w *env) error {
 	cfg, err := databaseConfig(w)
 	if err != nil {
 		return err
 	}
 	done, err := mysql.Up(ctx, cfg.MySQL, warnings(w))
+	applied := struct {
+		Applied []string `json:"applied"`
+	}{[]string{}}
 	for _, m := range done {
-		_, _ = fmt.Fprintf(w.stdout, "applied %s\n", m.Name)
+		applied.Applied = append(applied.Applied, m.Name)
 	}
-	if err == nil && len(done) == 0 {
-		_, err = io.WriteString(w.stdout, "nothing waits\n")
-	}
-	return err
+	return errors.Join(c.print(w.stdout, applied, func(t *table) {
+		for _, name := range applied.Applied {
+			t.row("applied " + name)
+		}
+		if err == nil && len(done) == 0 {
+			t.row("nothing waits")
+		}
+	}), err)
 }
 
 // warnings is a log of what a person should see who waits for a command.
@@ -108,6 +161,8 @@ func warnings(w *env) *slog.Logger {
 }
 
 type migrateAdoptCommand struct {
+	output
+
 	Table    string            `arg:"" help:"The table, in the database of storage.mysql.dsn."`
 	App      string            `required:"" placeholder:"APPID" help:"The mini-program of its users."`
 	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"Which column is which of the gateway's; otherwise it has its name, such as openid or openId. KEY= leaves the column of that name to you."`
@@ -121,15 +176,15 @@ func (c migrateAdoptCommand) Run(ctx context.Context, w *env) error {
 	if err = cmp.Or(err, wantDatabase(cfg)); err != nil {
 		return err
 	}
-	adoption := mysql.Adoption{Table: c.Table, AppID: c.App, Columns: c.Map, TimeZone: c.TimeZone}
+	wanted := mysql.Adoption{Table: c.Table, AppID: c.App, Columns: c.Map, TimeZone: c.TimeZone}
 	for _, app := range miniPrograms.Each() {
-		adoption.Apps = append(adoption.Apps, app.AppID)
+		wanted.Apps = append(wanted.Apps, app.AppID)
 	}
 	var found mysql.Adopted
 	if c.Apply {
-		found, err = mysql.Adopt(ctx, cfg, adoption, warnings(w))
+		found, err = mysql.Adopt(ctx, cfg, wanted, warnings(w))
 	} else {
-		found, err = mysql.CheckAdoption(ctx, cfg, adoption)
+		found, err = mysql.CheckAdoption(ctx, cfg, wanted)
 	}
 	if err != nil {
 		return err
@@ -137,13 +192,38 @@ func (c migrateAdoptCommand) Run(ctx context.Context, w *env) error {
 	for _, warning := range miniPrograms.Warnings().At("wechat") { // of the form of appids
 		found.Notes = append(found.Notes, warning.Error())
 	}
-	if _, err := io.WriteString(w.stdout, c.report(found)); err != nil {
+	if err := c.write(w.stdout, found); err != nil {
 		return err
 	}
 	if len(found.InTheWay) > 0 {
 		return fmt.Errorf("%s: nothing was changed", counted(len(found.InTheWay), "thing is in the way", "things are in the way"))
 	}
 	return nil
+}
+
+// adoption is what an adoption did or would do, for a program.
+type adoption struct {
+	Table       string   `json:"table"`
+	Users       int64    `json:"users"`        // rows of the table
+	SessionKeys int64    `json:"session_keys"` // that were sealed, or would be
+	InTheWay    []string `json:"in_the_way"`   // reasons why nothing was changed
+	Notes       []string `json:"notes"`
+	Statements  []string `json:"statements"` // that were run, or would be
+	Back        []string `json:"back"`       // that undo them
+	Unfinished  bool     `json:"unfinished"` // an earlier adoption was cut off
+	Applied     bool     `json:"applied"`
+}
+
+func (c migrateAdoptCommand) write(out io.Writer, found mysql.Adopted) error {
+	if !c.JSON {
+		_, err := io.WriteString(out, c.report(found))
+		return err
+	}
+	list := func(lines []string) []string { return append([]string{}, lines...) }
+	return c.printJSON(out, adoption{
+		Table: c.Table, Users: found.Users, SessionKeys: found.Keys, InTheWay: list(found.InTheWay), Notes: list(found.Notes),
+		Statements: list(found.Statements), Back: list(found.Back), Unfinished: found.Unfinished, Applied: c.Apply && len(found.InTheWay) == 0,
+	})
 }
 
 // report says what was found, what is done or would be, and how to go back.

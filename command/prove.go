@@ -61,7 +61,7 @@ func (c proveCommand) Run(ctx context.Context, w *env) error {
 
 func (c proveCommand) report(w *env, findings []prove.Finding) error {
 	failed := 0
-	err := c.print(w.stdout, findings, func(t *table) {
+	err := c.printColored(w, findings, func(t *table) {
 		for _, f := range findings {
 			t.row(string(f.Verdict), f.About, f.Got)
 			t.row("", "", "sent: "+f.Sent)

@@ -9,13 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"wxgate/command/progress"
 	"wxgate/storage/badger"
 )
 
 type restoreCommand struct {
+	output
 	quiet
 
-	Path       string `arg:"" help:"A file of wxgate backup, which fills the store of gateway.yaml, or a data folder that was put back. wxgate must not be running on it."`
+	Path       string `arg:"" complete:"file" help:"A file of wxgate backup, which fills the store of gateway.yaml, or a data folder that was put back. wxgate must not be running on it."`
 	NextUserID uint64 `name:"next-user-id" placeholder:"ID" help:"The first id for new users: one above every id that your services have seen."`
 }
 
@@ -34,24 +36,37 @@ func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	if !info.IsDir() {
 		return c.restoreFile(ctx, w)
 	}
-	bar := newProgress(w.stderr, "sessions", c.Quiet)
+	bar := progress.New(w.stderr, "sessions", c.Quiet || c.JSON)
 	done, err := badger.Restore(c.Path, c.NextUserID, restoreLog(bar), time.Now, func(done, all int64) {
-		bar.at(done, float64(done)/float64(max(all, 1)))
+		bar.At(done, float64(done)/float64(max(all, 1)))
 	})
-	bar.end()
+	bar.End()
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", c.Path, err)
 	}
-	c.report(w.stdout, done, c.Path, "run this again with --next-user-id")
-	return nil
+	return c.report(w, done, c.Path, "", "run this again with --next-user-id")
 }
 
 func restoreLog(out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
+// restored is a store that is safe to serve.
+type restored struct {
+	Store   string    `json:"store"` // the folder or the database
+	At      time.Time `json:"at"`    // what happened later is lost
+	DataSet string    `json:"data_set"`
+	Ended   int       `json:"ended"`              // sessions
+	LastID  uint64    `json:"last_id"`            // new users get ids above it
+	Banned  []string  `json:"banned"`             // ids of users
+	KeyFile string    `json:"key_file,omitempty"` // where the key of the backup was put
+}
+
 // report prints what was done to the store, and what a backup cannot bring back. raise says how to raise the ids.
-func (c restoreCommand) report(out io.Writer, done badger.Restored, place, raise string) {
+func (c restoreCommand) report(w *env, done badger.Restored, place, keyFile, raise string) error {
+	if c.JSON {
+		return c.printJSON(w.stdout, restored{place, done.Latest, done.ID, done.Ended, done.Users, append([]string{}, done.Banned...), keyFile})
+	}
 	latest := readableTime(done.Latest)
 	bans := "nobody is banned"
 	if len(done.Banned) > 0 {
@@ -68,5 +83,6 @@ func (c restoreCommand) report(out io.Writer, done badger.Restored, place, raise
 		lines = append(lines, fmt.Sprintf("Ids above %d that were given since will be given to other people. If your services keep data "+
 			"under them, %s, above the highest id that they know.", done.Users, raise))
 	}
-	_, _ = fmt.Fprintln(out, strings.Join(lines, "\n"))
+	_, err := fmt.Fprintln(w.stdout, strings.Join(lines, "\n"))
+	return err
 }

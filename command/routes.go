@@ -54,8 +54,10 @@ func authOf(r gateway.RouteInfo) string {
 func methodsOf(r gateway.RouteInfo) string { return cmp.Or(strings.Join(r.Methods, ","), "*") }
 
 type routesImportCommand struct {
-	Document string `arg:"" name:"file" help:"The document, JSON or YAML; - reads standard input."`
-	Upstream string `required:"" placeholder:"NAME" help:"The service that it describes, one of upstreams."`
+	output
+
+	Document string `arg:"" name:"file" complete:"file" help:"The document, JSON or YAML; - reads standard input."`
+	Upstream string `required:"" placeholder:"NAME" complete:"upstream" help:"The service that it describes, one of upstreams."`
 	Prefix   string `placeholder:"PATH" help:"What clients write before the service's own paths, such as /shop."`
 	Base     string `placeholder:"PATH" help:"Where the paths of the document begin, instead of what it says of its servers; / for none."`
 	Diff     bool   `help:"Only say what differs in the configuration; the exit code is 1 if anything does."`
@@ -63,6 +65,9 @@ type routesImportCommand struct {
 
 // Validate says what is wrong with the paths.
 func (c *routesImportCommand) Validate() error {
+	if c.JSON && !c.Diff {
+		return errors.New("--json goes with --diff: routes are written as YAML")
+	}
 	for flag, path := range map[string]string{"--prefix": c.Prefix, "--base": c.Base} {
 		if path == "" || path == "/" && flag == "--base" {
 			continue
@@ -163,11 +168,35 @@ func (c routesImportCommand) describe(to io.Writer, doc openapi.Document, plan o
 	return err
 }
 
+// difference is one between a document and a configuration, for a program.
+type difference struct {
+	Kind    openapi.DifferenceKind `json:"kind"`
+	Methods []string               `json:"methods"` // none: all
+	Path    string                 `json:"path"`
+	Auth    gateway.AuthMode       `json:"auth,omitempty"` // as the document has it
+	Detail  string                 `json:"detail"`
+}
+
+func differencesOf(found []openapi.Difference) []difference {
+	all := []difference{}
+	for _, d := range found {
+		all = append(all, difference{d.Kind, append([]string{}, d.Methods...), d.Path, d.Auth, d.Detail})
+	}
+	return all
+}
+
 var errDifferent = errors.New("the configuration does not do what the document says")
 
 // compare prints what differs in the configuration, and returns errDifferent if anything does.
 func (c routesImportCommand) compare(w *env, to io.Writer, plan openapi.Plan, cfg config.Config) error {
 	differences := plan.Diff(cfg.Routes, c.Upstream)
+	if c.JSON {
+		err := c.printJSON(to, differencesOf(differences))
+		if err == nil && len(differences) > 0 {
+			err = errDifferent
+		}
+		return err
+	}
 	if len(differences) == 0 {
 		_, err := fmt.Fprintf(to, "%s does what the document says\n", w.config)
 		return err

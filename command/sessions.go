@@ -45,6 +45,8 @@ func (c sessionsListCommand) Run(ctx context.Context, w *env, client *adminClien
 }
 
 type sessionsRevokeCommand struct {
+	output
+
 	Session string `arg:"" optional:"" help:"The session's id; write -- before one that begins with -."`
 	User    userID `placeholder:"ID" help:"End every session of this user."`
 }
@@ -58,20 +60,22 @@ func (c sessionsRevokeCommand) Run(ctx context.Context, w *env) error {
 	if err != nil {
 		return err
 	}
-	if c.Session != "" {
-		err := client.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil)
-		return printLine(w, err, "session %s has ended", c.Session)
+	var ended struct {
+		Ended int `json:"ended"`
 	}
-	var ended struct{ Ended int }
-	err = client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
-	return printLine(w, err, "%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User)
-}
-
-// printLine prints a line unless there is an error.
-func printLine(w *env, err error, format string, args ...any) error {
+	if c.Session != "" {
+		err, ended.Ended = client.ask(ctx, http.MethodDelete, "/api/sessions/"+url.PathEscape(c.Session), nil, nil), 1
+	} else {
+		err = client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d/sessions", c.User), nil, &ended)
+	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w.stdout, format+"\n", args...)
-	return err
+	return c.print(w.stdout, ended, func(t *table) {
+		if c.Session != "" {
+			t.row(fmt.Sprintf("session %s has ended", c.Session))
+			return
+		}
+		t.row(fmt.Sprintf("%s of user %d ended", counted(ended.Ended, "session", "sessions"), c.User))
+	})
 }

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
 
+	"wxgate/command/progress"
 	"wxgate/process"
 )
 
@@ -28,11 +30,29 @@ func (o output) print(w io.Writer, data any, rows func(*table)) error {
 	return t.write(w)
 }
 
+// printColored is print with the first words of lines in the colors that they mean.
+func (o output) printColored(w *env, data any, rows func(*table)) error {
+	if o.JSON {
+		return o.printJSON(w.stdout, data)
+	}
+	var text strings.Builder
+	if err := o.print(&text, data, rows); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w.stdout, w.paint(w.stdout, text.String()))
+	return err
+}
+
 // printJSON writes data as a line of JSON.
 func (output) printJSON(w io.Writer, data any) error {
 	enc := json.NewEncoder(process.EscapeJSON(w))
 	enc.SetEscapeHTML(false)
 	return enc.Encode(data)
+}
+
+// quiet is the flag of every command that tells how far it is.
+type quiet struct {
+	Quiet bool `short:"q" help:"Do not tell how far it is."`
 }
 
 // table is rows of cells.
@@ -103,3 +123,34 @@ func printable(s string) string {
 
 // readableTime formats a time for an operator, in the time zone of this machine.
 func readableTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// paint gives the first word of each line the color of what it means, if out is a terminal or --color says so.
+func (w *env) paint(out io.Writer, text string) string {
+	if !w.colored(out) {
+		return text
+	}
+	const red, green, yellow, blue = "31", "32", "33", "36"
+	meaning := map[string]string{
+		"ok": green, "FAIL": red, "look": yellow,
+		"note:": blue, "warning:": yellow, "critical:": red, "wxgate:": red,
+	}
+	return regexp.MustCompile(`(?m)^[\w:]+`).ReplaceAllStringFunc(text, func(word string) string {
+		if color := meaning[word]; color != "" {
+			return "\x1b[" + color + "m" + word + "\x1b[0m"
+		}
+		return word
+	})
+}
+
+// colored reports whether what is written to out has colors: https://no-color.org.
+func (w *env) colored(out io.Writer) bool {
+	switch w.color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	refused, _ := w.lookup("NO_COLOR")
+	terminal, _ := w.lookup("TERM")
+	return refused == "" && terminal != "dumb" && progress.Columns(out) != nil
+}

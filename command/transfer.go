@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"wxgate/command/progress"
 	"wxgate/gateway/admin"
 	"wxgate/secret"
 	"wxgate/storage"
@@ -77,11 +78,11 @@ func (c usersImportCommand) Run(ctx context.Context, w *env, client *adminClient
 		return c.print(w.stdout, admin.NextID{NextID: result.NextID}, func(t *table) { printNextID(t, result.NextID) })
 	}
 	client.timeout = 0 // the answer comes once the last line is in the store
-	i := newUsersImport(client, newProgress(w.stderr, "users", c.Quiet || c.JSON), c.DryRun)
+	i := newUsersImport(client, progress.New(w.stderr, "users", c.Quiet || c.JSON), c.DryRun)
 	i.nextID = int64(c.NextID)
 	client.stderr = i.progress
 	err := c.readInto(ctx, w, i)
-	i.progress.end()
+	i.progress.End()
 	result.ImportReport = i.report
 	if i.nextID != 0 && !c.DryRun && err == nil { // a user with a higher id may have been imported
 		result.NextID, err = client.reserveIDs(ctx, i.nextID)
@@ -158,7 +159,7 @@ func printNextID(t *table, next int64) {
 // loss of a connection costs one piece.
 type usersImport struct {
 	client   *adminClient
-	progress *progress
+	progress *progress.Bar
 	share    func() float64 // of the users that are read; nil: nobody knows
 	piece    bytes.Buffer
 	places   []int // of the lines in the piece, where they are from: a line of the file, or the number of a row
@@ -169,7 +170,7 @@ type usersImport struct {
 	report   admin.ImportReport
 }
 
-func newUsersImport(client *adminClient, p *progress, dry bool) *usersImport {
+func newUsersImport(client *adminClient, p *progress.Bar, dry bool) *usersImport {
 	return &usersImport{client: client, progress: p, dry: dry, report: admin.NewImportReport()}
 }
 
@@ -291,7 +292,7 @@ func (i *usersImport) tell() {
 	if i.share != nil {
 		share = i.share()
 	}
-	i.progress.at(int64(i.sent), share)
+	i.progress.At(int64(i.sent), share)
 }
 
 func (c usersImportCommand) report(w io.Writer, result importResult) error {
@@ -375,8 +376,8 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 	if err := wantNew(c.File); err != nil {
 		return err
 	}
-	p := newProgress(w.stderr, "users", c.Quiet || c.File == "" && columnsOf(w.stdout) != nil) // the users would be written into the bar
-	defer p.end()
+	p := progress.New(w.stderr, "users", c.Quiet || c.File == "" && progress.Columns(w.stdout) != nil) // the users would be written into the bar
+	defer p.End()
 	client.stderr = p
 	lines, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
@@ -388,7 +389,7 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 		if formatOf(c.Format, c.File) == formatCSV {
 			write = writeCSV
 		}
-		if err := write(to, lines, func(users int64) { p.at(users, 0) }); err != nil {
+		if err := write(to, lines, func(users int64) { p.At(users, 0) }); err != nil {
 			return fmt.Errorf("the export is not complete: %w", err)
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wxgate/gateway/admin"
+	"wxgate/input"
 )
 
 type usersCommand struct {
@@ -132,7 +133,21 @@ type usersQuotasCommand struct {
 
 	ID    userID `arg:"" help:"The user's id."`
 	Name  string `placeholder:"NAME" help:"The quota to grant more of."`
-	Grant int64  `placeholder:"N" help:"How many more today, or fewer (--grant=-5)."`
+	Grant grant  `placeholder:"N" help:"How many more today, or fewer (--grant=-5)."`
+}
+
+// grant is how many more a user may have, or fewer if it is negative.
+type grant int64
+
+// UnmarshalText reads a grant.
+func (g *grant) UnmarshalText(text []byte) error {
+	digits, negative := strings.CutPrefix(string(text), "-")
+	n, err := input.Count(digits)
+	if negative {
+		n = -n
+	}
+	*g = grant(n)
+	return err
 }
 
 // Validate refuses a grant of nothing, and of no quota.
@@ -248,6 +263,8 @@ func (c usersUnlinkCommand) Run(ctx context.Context, w *env, client *adminClient
 }
 
 type usersEraseCommand struct {
+	output
+
 	ID  userID `arg:"" help:"The user's id."`
 	Yes bool   `help:"Do not ask for confirmation."`
 }
@@ -260,8 +277,10 @@ func (c usersEraseCommand) Run(ctx context.Context, w *env, client *adminClient)
 	if err := client.ask(ctx, http.MethodDelete, fmt.Sprintf("/api/users/%d", c.ID), nil, nil); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w.stdout, "user %d is erased\n", c.ID)
-	return err
+	erased := struct {
+		Erased userID `json:"erased"`
+	}{c.ID}
+	return c.print(w.stdout, erased, func(t *table) { t.row(fmt.Sprintf("user %d is erased", c.ID)) })
 }
 
 func (c usersEraseCommand) confirm(w *env) error {

@@ -1,4 +1,5 @@
-package command
+// Package progress tells how far a long command is, on a terminal and elsewhere.
+package progress
 
 import (
 	"fmt"
@@ -12,20 +13,15 @@ import (
 )
 
 const (
-	progressLine = 2 * time.Second        // between two lines, where there is no terminal
-	progressDraw = 100 * time.Millisecond // between two pictures of a bar
-	progressBar  = 30                     // characters of a bar at most
+	line         = 2 * time.Second        // between two lines, where there is no terminal
+	redraw       = 100 * time.Millisecond // between two pictures of a bar
+	barWidth     = 30                     // characters of a bar at most
 	usualColumns = 80                     // of a terminal
 )
 
-// quiet is the flag of every command that tells how far it is.
-type quiet struct {
-	Quiet bool `short:"q" help:"Do not tell how far it is."`
-}
-
-// progress tells how far a long command is: by a bar on a terminal, which end removes, and otherwise by a line every few
+// Bar tells how far a long command is: by a bar on a terminal, which End removes, and otherwise by a line every few
 // seconds. What else is written while it goes on is written to it, so that it does not end up in the bar.
-type progress struct {
+type Bar struct {
 	out     io.Writer
 	columns func() int // of the terminal, at this moment; nil: there is none
 	noun    string     // what is counted
@@ -40,14 +36,14 @@ type progress struct {
 	bar   string // as it stands on the terminal
 }
 
-// newProgress begins to count nouns, such as users. If it is silent, it only writes what is written to it.
-func newProgress(out io.Writer, noun string, silent bool) *progress {
+// New begins to count nouns, such as users. If it is silent, it only writes what is written to it.
+func New(out io.Writer, noun string, silent bool) *Bar {
 	now := time.Now()
-	return &progress{out: out, columns: columnsOf(out), noun: noun, silent: silent, now: time.Now, began: now, drawn: now}
+	return &Bar{out: out, columns: Columns(out), noun: noun, silent: silent, now: time.Now, began: now, drawn: now}
 }
 
-// columnsOf returns how to measure a terminal, or nil for what is none.
-func columnsOf(out any) func() int {
+// Columns returns how to measure a terminal, or nil for what is none.
+func Columns(out any) func() int {
 	file, isFile := out.(*os.File)
 	if !isFile || !term.IsTerminal(int(file.Fd())) {
 		return nil
@@ -61,14 +57,14 @@ func columnsOf(out any) func() int {
 	}
 }
 
-// at says how many have been done, and what share of the whole that is; 0 if nobody knows.
-func (p *progress) at(count int64, share float64) {
+// At says how many have been done, and what share of the whole that is; 0 if nobody knows.
+func (p *Bar) At(count int64, share float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count, p.share = count, min(share, 1)
-	wait := progressLine
+	wait := line
 	if p.columns != nil {
-		wait = progressDraw
+		wait = redraw
 	}
 	if p.silent || p.now().Sub(p.drawn) < wait {
 		return
@@ -82,7 +78,7 @@ func (p *progress) at(count int64, share float64) {
 }
 
 // text is how far it is, in words.
-func (p *progress) text() string {
+func (p *Bar) text() string {
 	ran := p.now().Sub(p.began)
 	text := fmt.Sprintf("%d %s, %.0f/s", p.count, p.noun, float64(p.count)/max(ran.Seconds(), 0.001))
 	if p.share > 0 {
@@ -93,9 +89,9 @@ func (p *progress) text() string {
 }
 
 // picture is the text with a bar in front, if that is not wider than so many columns.
-func (p *progress) picture(columns int) string {
+func (p *Bar) picture(columns int) string {
 	text := p.text()
-	width := min(progressBar, columns-len(text)-3)
+	width := min(barWidth, columns-len(text)-3)
 	if p.share <= 0 || width < 5 {
 		return text[:max(0, min(len(text), columns))]
 	}
@@ -104,14 +100,14 @@ func (p *progress) picture(columns int) string {
 }
 
 // draw replaces the bar. It is blanked out by spaces, no more than the terminal has columns now.
-func (p *progress) draw(bar string) {
+func (p *Bar) draw(bar string) {
 	blank := max(0, min(len(p.bar), p.columns()-1)-len(bar))
 	_, _ = io.WriteString(p.out, "\r"+bar+strings.Repeat(" ", blank)+strings.Repeat("\b", blank))
 	p.bar = bar
 }
 
 // Write writes lines above the bar.
-func (p *progress) Write(lines []byte) (int, error) {
+func (p *Bar) Write(lines []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	bar := p.bar
@@ -123,14 +119,14 @@ func (p *progress) Write(lines []byte) (int, error) {
 	return n, err
 }
 
-// end removes the bar.
-func (p *progress) end() {
+// End removes the bar.
+func (p *Bar) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 }
 
-func (p *progress) clear() {
+func (p *Bar) clear() {
 	if p.bar != "" {
 		p.draw("")
 		_, _ = io.WriteString(p.out, "\r")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +13,48 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wxgate/command/progress"
 	"wxgate/config"
 	"wxgate/storage"
 	"wxgate/storage/badger"
 	"wxgate/storage/mysql"
 )
+
+type storeCommand struct {
+	Copy   storeCopyCommand   `cmd:"" help:"Copy everything into another store, a folder or a database; tokens keep working."`
+	Reseal storeResealCommand `cmd:"" help:"Seal every secret with the first of storage.encryption_key, so that the others can be removed."`
+}
+
+type storeResealCommand struct {
+	output
+	quiet
+}
+
+// Run seals every secret anew, page by page. It returns an error if one cannot be opened with any key.
+func (c storeResealCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	var far storage.Resealed
+	p := progress.New(w.stderr, "secrets", c.Quiet || c.JSON)
+	defer p.End()
+	client.stderr = p
+	for !far.Done {
+		if err := client.ask(ctx, http.MethodPost, "/api/store/reseal", nil, &far); err != nil {
+			return fmt.Errorf("after %s; run it again: %w", counted(far.Seen, "secret", "secrets"), err)
+		}
+		p.At(int64(far.Seen), 0)
+	}
+	p.End()
+	err := c.print(w.stdout, far, func(t *table) {
+		line := fmt.Sprintf("%s, %d sealed anew", counted(far.Seen, "secret", "secrets"), far.Sealed)
+		if far.Unreadable == 0 {
+			line += ": only the first key of storage.encryption_key is needed from now on"
+		}
+		t.row(line)
+	})
+	if err == nil && far.Unreadable > 0 {
+		err = fmt.Errorf("no key opens %s, which stayed as they are", counted(far.Unreadable, "secret", "secrets"))
+	}
+	return err
+}
 
 type storeCopyCommand struct {
 	output
@@ -44,11 +82,11 @@ func (c storeCopyCommand) Run(ctx context.Context, w *env) error {
 			return fmt.Errorf("--from: there is no store in %s: %w", from.Badger.Dir, err)
 		}
 	}
-	p := newProgress(w.stderr, "records", c.Quiet || c.JSON)
+	p := progress.New(w.stderr, "records", c.Quiet || c.JSON)
 	return withStore(ctx, from, p, func(source *storage.Store) error {
 		return withStore(ctx, to, p, func(target *storage.Store) error {
 			done, err := c.copy(ctx, source, target, p)
-			p.end()
+			p.End()
 			if err != nil {
 				return fmt.Errorf("copying %s to %s: %w", placeOf(from), placeOf(to), err)
 			}
@@ -79,7 +117,7 @@ func placeOf(cfg storage.Config) string {
 }
 
 // withStore opens a store and closes it.
-func withStore(ctx context.Context, cfg storage.Config, p *progress, use func(*storage.Store) error) error {
+func withStore(ctx context.Context, cfg storage.Config, p *progress.Bar, use func(*storage.Store) error) error {
 	log := slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := openStore(ctx, cfg, log)
 	switch {
@@ -107,12 +145,12 @@ func openStore(ctx context.Context, cfg storage.Config, log *slog.Logger) (*stor
 }
 
 // copy counts what there is to copy, and copies it.
-func (storeCopyCommand) copy(ctx context.Context, from, to *storage.Store, p *progress) (storage.Copied, error) {
+func (storeCopyCommand) copy(ctx context.Context, from, to *storage.Store, p *progress.Bar) (storage.Copied, error) {
 	var all int64
 	if err := from.Snapshot(ctx, func(storage.Record) error { all++; return nil }); err != nil {
 		return storage.Copied{}, err
 	}
-	return storage.Copy(ctx, from, to, func(records int64) { p.at(records, float64(records)/float64(max(all, 1))) })
+	return storage.Copy(ctx, from, to, func(records int64) { p.At(records, float64(records)/float64(max(all, 1))) })
 }
 
 // report prints what was copied. It returns an error if a secret was left out.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"wxgate/authn"
+	"wxgate/command/progress"
 	"wxgate/gateway/admin"
 )
 
@@ -33,8 +36,8 @@ type resyncResult struct {
 // Run tells the service about everybody, page by page. It returns an error if it refused somebody or stopped answering.
 func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient) error {
 	client.timeout = resyncTimeout
-	result, p := resyncResult{Users: []int64{}}, newProgress(w.stderr, "users", c.Quiet || c.JSON)
-	defer p.end()
+	result, p := resyncResult{Users: []int64{}}, progress.New(w.stderr, "users", c.Quiet || c.JSON)
+	defer p.End()
 	client.stderr = p
 	for after := &c.After; after != nil; {
 		var page authn.ToldAgain
@@ -46,9 +49,9 @@ func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient
 		result.Refused += len(page.Refused)
 		result.Users = append(result.Users, page.Refused[:min(len(page.Refused), maxRefused-len(result.Users))]...)
 		after = page.Next
-		p.at(int64(result.Told), 0)
+		p.At(int64(result.Told), 0)
 	}
-	p.end()
+	p.End()
 	err := c.print(w.stdout, result, func(t *table) {
 		t.row(fmt.Sprintf("told %d, refused %d", result.Told, result.Refused))
 		for _, id := range result.Users {
@@ -59,4 +62,37 @@ func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient
 		err = fmt.Errorf("%s refused", counted(result.Refused, "user was", "users were"))
 	}
 	return err
+}
+
+type usersUntoldCommand struct {
+	output
+
+	Waiting time.Duration `default:"10m" placeholder:"DURATION" help:"Only what has waited for this long (10m)."`
+}
+
+// maxUntold is how many are listed.
+const maxUntold = 1000
+
+// Run lists events, by user.
+func (c usersUntoldCommand) Run(ctx context.Context, w *env, client *adminClient) error {
+	found, more := []authn.Untold{}, false
+	for after := new(int64); after != nil && !more; {
+		var page authn.UntoldPage
+		query := url.Values{"after": {strconv.FormatInt(*after, 10)}, "waiting": {c.Waiting.String()}}
+		if err := client.ask(ctx, http.MethodGet, "/api/users/untold?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		room := maxUntold - len(found)
+		found, more = append(found, page.Events[:min(len(page.Events), room)]...), len(page.Events) > room
+		after = page.Next
+	}
+	return c.print(w.stdout, found, func(t *table) {
+		t.row("USER", "EVENT", "SINCE", "ATTEMPTS", "LAST ERROR")
+		for _, e := range found {
+			t.row(e.UserID, string(e.Type), readableTime(e.At), e.Attempts, e.LastError)
+		}
+		if more {
+			t.row(fmt.Sprintf("(these are the first %d)", maxUntold))
+		}
+	})
 }

@@ -1,0 +1,79 @@
+package command
+
+import (
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"wxgate/command/lesson"
+)
+
+// testParser is the parser of the program, with nobody to talk to.
+func testParser(t *testing.T, cli *commands) *kong.Kong {
+	t.Helper()
+	parser, err := newParser(t.Context(), cli, &env{lookup: manualEnv, stdout: io.Discard, stderr: io.Discard}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parser
+}
+
+func TestTheHelpOfEveryCommandTeachesByExamples(t *testing.T) {
+	t.Parallel()
+	all, known := lesson.All(), map[string]bool{}
+	for _, leaf := range testParser(t, new(commands)).Model.Leaves(false) {
+		name := lesson.Path(leaf)
+		known[name] = true
+		if l := all[name]; len(l.About) < 20 || len(l.Examples) < 2 || len(l.Examples) > 4 {
+			t.Errorf("%s: got %d examples and the text %q, want 2 to 4 and when to use it", name, len(l.Examples), l.About)
+		}
+		if !strings.Contains(leaf.Detail, "\n    wxgate") && !strings.Contains(leaf.Detail, "| wxgate") {
+			t.Errorf("%s: its help has no example:\n%s", name, leaf.Detail)
+		}
+	}
+	for name := range all {
+		if !known[name] {
+			t.Errorf("there is a lesson for %s, which is no command", name)
+		}
+	}
+}
+
+// TestExamplesOfTheHelpAreCommandLines reads every example with the parser of the program.
+func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
+	t.Parallel()
+	all := lesson.All()
+	all[""] = lesson.Beginning()
+	for name, each := range all {
+		for _, e := range each.Examples {
+			words := wordsOfExample(e.Line)
+			if words == nil {
+				t.Errorf("%s: %q does not run wxgate", name, e.Line)
+				continue
+			}
+			context, err := testParser(t, new(commands)).Parse(words)
+			if err != nil {
+				t.Errorf("%s: %q: %v", name, e.Line, err)
+				continue
+			}
+			if got := lesson.Path(context.Selected()); name != "" && got != name {
+				t.Errorf("%s: %q runs %s", name, e.Line, got)
+			}
+		}
+	}
+}
+
+// wordsOfExample are the arguments of wxgate in a line of a shell, nil if it is not in it.
+func wordsOfExample(line string) []string {
+	m := regexp.MustCompile(`(?:^|\| |<\()wxgate\b([^|<>)]*)`).FindStringSubmatch(regexp.MustCompile(`\$\(.*?\)`).ReplaceAllString(line, "x"))
+	if m == nil {
+		return nil
+	}
+	words := []string{}
+	for _, word := range regexp.MustCompile(`(?:[^\s'"]+|'[^']*'|"[^"]*")+`).FindAllString(m[1], -1) {
+		words = append(words, strings.NewReplacer("'", "", `"`, "").Replace(word))
+	}
+	return words
+}
