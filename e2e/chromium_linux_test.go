@@ -31,6 +31,9 @@ type event struct {
 
 func newChromium(t *testing.T) *chromium {
 	t.Helper()
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Fatalf("%v: install it (Debian: apt-get install chromium)", err)
+	}
 	theirIn, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

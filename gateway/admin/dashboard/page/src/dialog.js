@@ -3,20 +3,20 @@ import { button, el } from './dom.js';
 
 /**
  * Asks before an act and runs it; the dialog stays, with what went wrong, until it has worked or is cancelled.
- * typed: what must be written into the field first. choices: of which one is chosen.
+ * harmless: the act takes nothing from anybody. typed: what must be written into the field first. choices: of which one is chosen.
  * @param {{
  *   title: string, text: Node | string, cancel: string, confirm: string,
- *   typed?: {label: string, value: string}, choices?: {label: string, options: [value: string, text: string][]},
+ *   harmless?: boolean, typed?: {label: string, value: string}, choices?: {label: string, options: [value: string, text: string][]},
  *   act: (choice: string) => Promise<void>, explain: (error: unknown) => string,
  * }} question
  * @returns {Promise<boolean>} whether the act was done
  */
-export function confirm({ title, text, cancel, confirm: word, typed, choices, act, explain }) {
+export function confirm({ title, text, cancel, confirm: word, typed, choices, harmless, act, explain }) {
   const { promise, resolve } = withResolvers();
   const select = choices && el('select', {}, ...choices.options.map(([value, label]) => el('option', { value }, label)));
   const field = typed && el('input', { type: 'text', autocomplete: 'off', inputMode: 'numeric', input: () => { go.disabled = field?.value.trim() !== typed.value; } });
   const wrong = el('p', { class: 'wrong', role: 'alert' });
-  const go = el('button', { type: 'submit', class: 'button danger', disabled: !!typed }, word);
+  const go = el('button', { type: 'submit', class: `button ${harmless ? 'primary' : 'danger'}`, disabled: !!typed }, word);
   const stop = button(cancel, () => dialog.close());
   let done = false;
   const submit = async (/** @type {Event} */ event) => {

@@ -5,6 +5,7 @@ import { EMPTY, quantile, share } from './series.js';
 import { Table } from './table.js';
 
 /** @typedef {import('./page.js').Context} Context @typedef {import('./api.js').Route} Route @typedef {import('./api.js').Target} Target */
+/** @typedef {import('./api.js').Dashboard} Dashboard */
 /** @typedef {Route & {rate: number | null}} RouteRow @typedef {Target & {upstream: string, breakerOpen: boolean, queue: number}} TargetRow */
 
 export class Traffic {
@@ -13,6 +14,8 @@ export class Traffic {
     const { t } = context;
     this.context = context;
     this.lately = false; // the figures are of the last minute
+    /** @type {WeakMap<Dashboard, Map<string, Route>>} */
+    this.found = new WeakMap(); // the routes of a reading by their keys
     this.routes = this.routeTable();
     this.targets = targetTable(context);
     this.element = el('div', { class: 'view' },
@@ -38,11 +41,18 @@ export class Traffic {
     if (!this.lately) return route;
     const { history } = this.context;
     const key = keyOfRoute(route);
-    const find = (/** @type {import('./api.js').Dashboard} */ reading) => (reading.routes ?? []).find((other) => keyOfRoute(other) === key);
     return {
-      ...route, requests: history.grown((reading) => find(reading)?.requests) ?? 0, errors: history.grown((reading) => find(reading)?.errors) ?? 0,
-      latency: history.observed((reading) => find(reading)?.latency ?? EMPTY),
+      ...route, requests: history.grown((reading) => this.find(reading, key)?.requests) ?? 0,
+      errors: history.grown((reading) => this.find(reading, key)?.errors) ?? 0,
+      latency: history.observed((reading) => this.find(reading, key)?.latency ?? EMPTY),
     };
+  }
+
+  /** @param {Dashboard} reading @param {string} key @returns {Route | undefined} */
+  find(reading, key) {
+    const routes = this.found.get(reading) ?? new Map((reading.routes ?? []).map((route) => [keyOfRoute(route), route]));
+    this.found.set(reading, routes);
+    return routes.get(key);
   }
 
   /** @returns {Table<RouteRow>} */
@@ -74,7 +84,7 @@ export class Traffic {
     if (!now) return;
     this.routes.update((now.routes ?? []).map((route) => {
       const key = keyOfRoute(route);
-      const rate = history.rate((reading) => (reading.routes ?? []).find((other) => keyOfRoute(other) === key)?.requests);
+      const rate = history.rate((reading) => this.find(reading, key)?.requests);
       return { ...this.figures(route), rate };
     }));
     this.targets.update((now.upstreams ?? []).flatMap(({ name, breaker_open: breakerOpen, queue, targets }) => (

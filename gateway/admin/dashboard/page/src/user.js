@@ -116,7 +116,7 @@ export class UserView {
   }
 
   askUnban() {
-    return this.ask('unban', {}, () => api.liftBan(this.id));
+    return this.ask('unban', {}, () => api.liftBan(this.id), { harmless: true });
   }
 
   async askErase() {

@@ -20,7 +20,7 @@ export const WORDS = {
     'view.system': 'System',
 
     'state.ready': 'Ready',
-    'state.limited': 'Ready, with faults',
+    'state.limited': 'Degraded',
     'state.not_ready': 'Not ready',
     'state.lost': 'Unreachable',
     'state.waiting': 'Connecting…',
@@ -257,7 +257,7 @@ export const WORDS = {
     'view.system': '系统',
 
     'state.ready': '就绪',
-    'state.limited': '就绪，有故障',
+    'state.limited': '有故障',
     'state.not_ready': '未就绪',
     'state.lost': '无法连接',
     'state.waiting': '连接中…',
@@ -298,7 +298,7 @@ export const WORDS = {
     'reasons.note': '由网关自身返回的错误',
     'reasons.none': '网关没有拒绝过任何请求。',
     'reason': '原因',
-    'status': '状态码',
+    'status': '状态',
     'meaning': '说明',
     'count.minute': '最近一分钟',
     'count.start': '启动以来',
