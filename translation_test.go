@@ -231,6 +231,9 @@ func (pages manualPages) read(t *testing.T, file string) manualPage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if garbled := regexp.MustCompile(`[\x{80}-\x{9f}\x{fffd}]`).FindIndex(text); garbled != nil { // UTF-8 that was decoded as Latin-1
+		t.Errorf("%s: garbled text at %q", file, text[max(0, garbled[0]-20):garbled[1]])
+	}
 	var page manualPage
 	fenced := regexp.MustCompile("(?ms)^ *```.*?^ *```$")
 	for _, block := range fenced.FindAllString(string(text), -1) {
