@@ -69,8 +69,11 @@ func (p *printer) fields(section, defaults reflect.Value, at cursor, indent stri
 
 // sameValue takes lists and maps without entries for equal, whether they were made or not.
 func sameValue(a, b reflect.Value) bool {
-	if a.Kind() == reflect.Slice || a.Kind() == reflect.Map {
-		return a.Len() == 0 && b.Len() == 0 || reflect.DeepEqual(a.Interface(), b.Interface())
+	switch {
+	case (a.Kind() == reflect.Slice || a.Kind() == reflect.Map) && a.Len() == 0:
+		return b.Len() == 0
+	case a.Kind() == reflect.Struct && isSection(a.Type()):
+		return !slices.ContainsFunc(fieldsOf(a.Type()), func(f field) bool { return !sameValue(a.Field(f.index), b.Field(f.index)) })
 	}
 	return reflect.DeepEqual(a.Interface(), b.Interface())
 }
@@ -141,7 +144,7 @@ func (p *printer) scalar(value reflect.Value, path string) string {
 	case p.hide(path):
 		return scalarOf(masked)
 	case takesText(value.Type()):
-		return scalarOf(withoutPassword(text))
+		return scalarOf(strings.ReplaceAll(withoutPassword(text), "$", "$$")) // so that it is no reference
 	}
 	return text
 }

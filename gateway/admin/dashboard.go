@@ -88,7 +88,7 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		c.sessions.End(sessionKey(r))
-		http.SetCookie(w, sessionCookie(r, key, session.ExpiresAt.Sub(c.responder.now())))
+		http.SetCookie(w, sessionCookie(r, key, dashboard.SessionTime))
 		c.responder.log.Info("dashboard sign-in", "by", byOf(session), "with", with, "from", r.RemoteAddr)
 		return map[string]answer.Time{"expires_at": {Time: session.ExpiresAt}}, nil
 	})(w, r)

@@ -17,7 +17,6 @@ import (
 // The bounds of what is remembered of those who sign in.
 const (
 	maxSessions  = 16
-	sessionTime  = 8 * time.Hour
 	maxCodes     = 16
 	codeTime     = time.Minute
 	maxFailures  = 5 // of one address, before each more waits
@@ -30,6 +29,9 @@ var (
 	errCode     = fmt.Errorf("%w: `wxgate dashboard` prints another one", answer.ErrDashboardCode)
 	errFailures = fmt.Errorf("%w: %d sign-ins from this address failed within %v", answer.ErrSignIns, maxFailures, failureTime)
 )
+
+// SessionTime is how long a session lasts.
+const SessionTime = 8 * time.Hour
 
 // hash is that of a secret. Secrets themselves are not kept, and the time that it takes to compare hashes tells nothing of them.
 type hash [sha256.Size]byte
@@ -127,7 +129,7 @@ func (s *Sessions) signIn(from netip.Addr, token string, check func(now time.Tim
 		return Session{}, "", err
 	}
 	key = rand.Text() + rand.Text()
-	session = Session{ExpiresAt: now.Add(sessionTime), secret: hashOf(key), token: hashOf(token)}
+	session = Session{ExpiresAt: now.Add(SessionTime), secret: hashOf(key), token: hashOf(token)}
 	id := hashOf("id " + key)
 	session.ID = hex.EncodeToString(id[:4])
 	s.sessions = append(s.sessions[max(0, len(s.sessions)-maxSessions+1):], session)

@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wxgate/gateway/admin"
+	"wxgate/gateway/admin/dashboard"
+	"wxgate/gateway/certificate/certificatetest"
+)
+
+// page is a browser that shows the page of the dashboard.
+type page struct {
+	w      *world
+	client *http.Client
+	url    string // without the fragment
+	cookie *http.Cookie
+}
+
+// open opens a URL of `wxgate dashboard`: it posts the code in the fragment, as the page does.
+func (w *world) open(client *http.Client, printed string) *page {
+	w.t.Helper()
+	at, code, found := strings.Cut(strings.TrimSpace(printed), "/#code=")
+	if !found {
+		w.t.Fatalf("%s is no URL with a code", printed)
+	}
+	p := &page{w: w, client: client, url: at}
+	answered := p.ask("POST", "/api/dashboard/session", `{"code":"`+code+`"}`)
+	cookies := answered.Cookies()
+	if answered.StatusCode != http.StatusOK || len(cookies) != 1 {
+		w.t.Fatalf("signing in: %s, %v", answered.Status, cookies)
+	}
+	p.cookie = cookies[0]
+	return p
+}
+
+// ask sends a request as a browser does, and returns the answer without its body.
+func (p *page) ask(method, path, body string) *http.Response {
+	p.w.t.Helper()
+	resp, _ := p.send(method, path, body)
+	return resp
+}
+
+func (p *page) send(method, path, body string) (*http.Response, dashboard.Overview) {
+	p.w.t.Helper()
+	req, err := http.NewRequestWithContext(p.w.t.Context(), method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	if method != http.MethodGet {
+		req.Header.Set("Origin", p.url)
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if p.cookie != nil {
+		req.AddCookie(&http.Cookie{Name: p.cookie.Name, Value: p.cookie.Value})
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answered struct{ Data dashboard.Overview }
+	if err := json.NewDecoder(resp.Body).Decode(&answered); err != nil && path == "/api/dashboard" {
+		p.w.t.Fatal(err)
+	}
+	return resp, answered.Data
+}
+
+// shows is what the page shows.
+func (p *page) shows() dashboard.Overview {
+	p.w.t.Helper()
+	resp, shown := p.send("GET", "/api/dashboard", "")
+	if resp.StatusCode != http.StatusOK {
+		p.w.t.Fatalf("the dashboard: %s", resp.Status)
+	}
+	return shown
+}
+
+// urlOf is the URL in what `wxgate dashboard` prints.
+func urlOf(t *testing.T, printed string) string {
+	t.Helper()
+	url := regexp.MustCompile(`^https?://\S+/#code=\S+`).FindString(printed)
+	if url == "" {
+		t.Fatalf("no URL in %s", printed)
+	}
+	return url
+}
+
+// TestTheDashboardFromItsFirstCodeToAHandOver is what an operator does: open it, look, ban somebody, reload, be replaced.
+func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
+	t.Parallel()
+	const key = "planted-key-of-a-service"
+	w := newWorld(t)
+	w.writeConfig("  - { path: /keyed, upstream: recipes, headers: { set: { X-Api-Key: " + key + " } } }\n")
+	w.serve()
+	token := w.login("alice")
+	p := w.open(w.client, urlOf(t, w.does(words("dashboard"))))
+	if p.url != w.admin || p.cookie.Name != "wxgate_dashboard" || p.cookie.Secure {
+		t.Errorf("the page is at %s with the cookie %v", p.url, p.cookie)
+	}
+	shown := p.shows()
+	if shown.Config.File != w.config || !strings.Contains(shown.Config.YAML, `secret: "***"`) || !strings.Contains(shown.Config.YAML, `X-Api-Key: "***"`) {
+		t.Errorf("the configuration of %s is\n%s", shown.Config.File, shown.Config.YAML)
+	}
+	for _, secret := range []string{appSecret, jwtSecret, key} {
+		if strings.Contains(shown.Config.YAML, secret) {
+			t.Errorf("the configuration shows %s", secret)
+		}
+	}
+	if shown.Storage.Driver != "badger" || shown.Storage.Bytes == 0 || !shown.Storage.Writable || len(shown.Reloads) != 1 || !shown.Reloads[0].OK || shown.StartedAt.IsZero() {
+		t.Errorf("got %+v, reloads %+v, since %v", shown.Storage, shown.Reloads, shown.StartedAt)
+	}
+	if at := indexOf(shown.Logins, "ok"); at < 0 || shown.Logins[at].Count != 1 || len(shown.Upstreams) != 1 || !shown.Upstreams[0].Targets[0].Up {
+		t.Errorf("the logins are %+v, the services %+v", shown.Logins, shown.Upstreams)
+	}
+	if got := p.ask("POST", "/api/users/1/ban", "{}"); got.StatusCode != http.StatusOK {
+		t.Errorf("a ban: %s", got.Status)
+	}
+	w.want("a banned user's token", w.call("GET", "/api/v1/recipes", token, ""), http.StatusUnauthorized, "token_revoked")
+	who := regexp.MustCompile(`"admin change".*"id":"1".*"by":"dashboard\([0-9a-f]{8}\)"`)
+	eventually(t, 20*time.Second, func() bool { return who.MatchString(w.output.String()) })
+	good := w.text()
+	w.put(strings.Replace(good, "path: /whoami", "path: whoami", 1))
+	eventually(t, 30*time.Second, func() bool { return len(p.shows().Reloads) == 2 })
+	if refused := p.shows().Reloads[0]; refused.OK || !strings.Contains(refused.Error, "whoami") {
+		t.Errorf("the broken file is shown as %+v", refused)
+	}
+	w.put(strings.Replace(good, "path: /whoami", "path: /who", 1))
+	eventually(t, 30*time.Second, func() bool { return len(p.shows().Reloads) == 3 })
+	if shown := p.shows(); !shown.Reloads[0].OK || !strings.Contains(shown.Config.YAML, "path: /who\n") {
+		t.Errorf("after a reload: %+v\n%s", shown.Reloads, shown.Config.YAML)
+	}
+	w.signal(syscall.SIGUSR2)
+	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "a successor serves") })
+	if got := p.ask("DELETE", "/api/users/1/ban", ""); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a session of the predecessor: %s, want 401", got.Status)
+	}
+	again := w.open(w.client, urlOf(t, w.does(words("dashboard"))))
+	if got := again.ask("DELETE", "/api/users/1/ban", ""); got.StatusCode != http.StatusOK {
+		t.Errorf("lifting the ban: %s", got.Status)
+	}
+}
+
+func indexOf(results []dashboard.Result, name string) int {
+	for i, r := range results {
+		if r.Result == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestTheDashboardBehindTLS(t *testing.T) {
+	t.Parallel()
+	authority, err := certificatetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	cert, key := filepath.Join(w.dir, "admin.pem"), filepath.Join(w.dir, "admin.key")
+	if err := authority.IssueTo(cert, key, certificatetest.Leaf{Names: []string{"127.0.0.1"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.rewrite(`admin: "127.0.0.1:0"`, fmt.Sprintf(`admin: "127.0.0.1:0", admin_token: %q, admin_tls: { cert: %q, key: %q }`, adminToken, cert, key))
+	w.serve()
+	printed := urlOf(t, w.does(words("dashboard")))
+	if !strings.HasPrefix(printed, strings.Replace(w.admin, "http:", "https:", 1)+"/#code=") {
+		t.Errorf("got %s, want a URL of %s", printed, w.admin)
+	}
+	secure := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool()}}}
+	p := w.open(secure, printed)
+	if p.cookie.Name != "__Host-wxgate_dashboard" || !p.cookie.Secure || !p.cookie.HttpOnly || p.cookie.SameSite != http.SameSiteStrictMode {
+		t.Errorf("the cookie is %v", p.cookie)
+	}
+	if text := p.shows().Config.YAML; strings.Contains(text, adminToken) {
+		t.Errorf("the configuration shows server.admin_token:\n%s", text)
+	}
+	p.cookie.Name = "wxgate_dashboard"
+	if got := p.ask("GET", "/api/dashboard", ""); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("over TLS, the cookie that a plain page could set: %s, want 401", got.Status)
+	}
+}
+
+func TestTheDashboardCommandSaysWhatStandsInItsWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := w.onUnixSocket()
+	w.serve()
+	w.fails(words("dashboard"), "server.admin is unix:"+path+", a Unix socket, which no browser opens: forward it with `ssh -L 9090:"+path+" HOST`")
+	var printed struct {
+		admin.Code
+
+		URL string
+	}
+	if err := json.Unmarshal([]byte(w.does(words("dashboard --json --at http://localhost:9090/"))), &printed); err != nil {
+		t.Fatal(err)
+	}
+	if printed.URL != "http://localhost:9090/#code="+printed.Code.Code || printed.ExpiresAt.IsZero() {
+		t.Errorf("got %+v", printed)
+	}
+	for _, at := range []string{"localhost:9090", "http://", "ftp://a", "http://a/b", "http://a?b", "http://a#b", "http://u:p@a"} {
+		if stdout, stderr, code := w.wxgate("", "dashboard", "--at", at); code != 2 && code != 1 || !strings.Contains(stderr, "is not an address such as http://localhost:9090") {
+			t.Errorf("--at %s: exit %d\n%s%s", at, code, stdout, stderr)
+		}
+	}
+	w.kill()
+	w.fails(words("dashboard --at http://localhost:9090"), "is the gateway running?")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	w.fails(words("dashboard --at http://localhost:9090"), "there is no such socket; is the gateway running?")
+}
