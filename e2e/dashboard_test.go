@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"wxgate/gateway/admin"
-	"wxgate/gateway/admin/dashboard"
+	shown "wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/certificate/certificatetest"
 )
 
@@ -50,7 +50,7 @@ func (p *page) ask(method, path, body string) *http.Response {
 	return resp
 }
 
-func (p *page) send(method, path, body string) (*http.Response, dashboard.Overview) {
+func (p *page) send(method, path, body string) (*http.Response, shown.Overview) {
 	p.w.t.Helper()
 	req, err := http.NewRequestWithContext(p.w.t.Context(), method, p.url+path, strings.NewReader(body))
 	if err != nil {
@@ -69,7 +69,7 @@ func (p *page) send(method, path, body string) (*http.Response, dashboard.Overvi
 		p.w.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answered struct{ Data dashboard.Overview }
+	var answered struct{ Data shown.Overview }
 	if err := json.NewDecoder(resp.Body).Decode(&answered); err != nil && path == "/api/dashboard" {
 		p.w.t.Fatal(err)
 	}
@@ -77,13 +77,13 @@ func (p *page) send(method, path, body string) (*http.Response, dashboard.Overvi
 }
 
 // shows is what the page shows.
-func (p *page) shows() dashboard.Overview {
+func (p *page) shows() shown.Overview {
 	p.w.t.Helper()
-	resp, shown := p.send("GET", "/api/dashboard", "")
+	resp, view := p.send("GET", "/api/dashboard", "")
 	if resp.StatusCode != http.StatusOK {
 		p.w.t.Fatalf("the dashboard: %s", resp.Status)
 	}
-	return shown
+	return view
 }
 
 // urlOf is the URL in what `wxgate dashboard` prints.
@@ -108,20 +108,20 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	if p.url != w.admin || p.cookie.Name != "wxgate_dashboard" || p.cookie.Secure {
 		t.Errorf("the page is at %s with the cookie %v", p.url, p.cookie)
 	}
-	shown := p.shows()
-	if shown.Config.File != w.config || !strings.Contains(shown.Config.YAML, `secret: "***"`) || !strings.Contains(shown.Config.YAML, `X-Api-Key: "***"`) {
-		t.Errorf("the configuration of %s is\n%s", shown.Config.File, shown.Config.YAML)
+	view := p.shows()
+	if view.Config.File != w.config || !strings.Contains(view.Config.YAML, `secret: "***"`) || !strings.Contains(view.Config.YAML, `X-Api-Key: "***"`) {
+		t.Errorf("the configuration of %s is\n%s", view.Config.File, view.Config.YAML)
 	}
 	for _, secret := range []string{appSecret, jwtSecret, key} {
-		if strings.Contains(shown.Config.YAML, secret) {
+		if strings.Contains(view.Config.YAML, secret) {
 			t.Errorf("the configuration shows %s", secret)
 		}
 	}
-	if shown.Storage.Driver != "badger" || shown.Storage.Bytes == 0 || !shown.Storage.Writable || len(shown.Reloads) != 1 || !shown.Reloads[0].OK || shown.StartedAt.IsZero() {
-		t.Errorf("got %+v, reloads %+v, since %v", shown.Storage, shown.Reloads, shown.StartedAt)
+	if view.Storage.Driver != "badger" || view.Storage.Bytes == 0 || !view.Storage.Writable || len(view.Reloads) != 1 || !view.Reloads[0].OK || view.StartedAt.IsZero() {
+		t.Errorf("got %+v, reloads %+v, since %v", view.Storage, view.Reloads, view.StartedAt)
 	}
-	if at := indexOf(shown.Logins, "ok"); at < 0 || shown.Logins[at].Count != 1 || len(shown.Upstreams) != 1 || !shown.Upstreams[0].Targets[0].Up {
-		t.Errorf("the logins are %+v, the services %+v", shown.Logins, shown.Upstreams)
+	if at := indexOf(view.Logins, "ok"); at < 0 || view.Logins[at].Count != 1 || len(view.Upstreams) != 1 || !view.Upstreams[0].Targets[0].Up {
+		t.Errorf("the logins are %+v, the services %+v", view.Logins, view.Upstreams)
 	}
 	if got := p.ask("POST", "/api/users/1/ban", "{}"); got.StatusCode != http.StatusOK {
 		t.Errorf("a ban: %s", got.Status)
@@ -137,8 +137,8 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	}
 	w.put(strings.Replace(good, "path: /whoami", "path: /who", 1))
 	eventually(t, 30*time.Second, func() bool { return len(p.shows().Reloads) == 3 })
-	if shown := p.shows(); !shown.Reloads[0].OK || !strings.Contains(shown.Config.YAML, "path: /who\n") {
-		t.Errorf("after a reload: %+v\n%s", shown.Reloads, shown.Config.YAML)
+	if view := p.shows(); !view.Reloads[0].OK || !strings.Contains(view.Config.YAML, "path: /who\n") {
+		t.Errorf("after a reload: %+v\n%s", view.Reloads, view.Config.YAML)
 	}
 	w.signal(syscall.SIGUSR2)
 	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "a successor serves") })
@@ -151,7 +151,7 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	}
 }
 
-func indexOf(results []dashboard.Result, name string) int {
+func indexOf(results []shown.Result, name string) int {
 	for i, r := range results {
 		if r.Result == name {
 			return i

@@ -208,8 +208,13 @@ func TestAPageOfAnotherSiteCannotAct(t *testing.T) {
 		bodies := map[string]string{"text/plain": `{}`, "application/x-www-form-urlencoded": "{}=", "multipart/form-data; boundary=x": "--x--", "application/json": "{}"}
 		for contentType, body := range bodies {
 			for _, from := range [][]string{
-				{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://127.0.0.1:3000"}, {"Origin", b.url + ".evil.example"},
-				{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"},
+				{"Origin", "https://evil.example"},
+				{"Origin", "null"},
+				{"Origin", "http://127.0.0.1:3000"},
+				{"Origin", b.url + ".evil.example"},
+				{"Sec-Fetch-Site", "cross-site"},
+				{"Sec-Fetch-Site", "same-site"},
+				{"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"},
 			} {
 				headers := append(b.headers("Content-Type", contentType), from...)
 				b.want(t, "POST /api/users/1/ban", body, 403, "admin_origin_denied", headers...)

@@ -21,7 +21,7 @@ func sessions() (*dashboard.Sessions, func(time.Duration)) {
 	return dashboard.NewSessions(func() time.Time { return began.Add(time.Duration(ahead.Load())) }), func(d time.Duration) { ahead.Add(int64(d)) }
 }
 
-var here = netip.MustParseAddr("127.0.0.1") //nolint:gochecknoglobals // a constant, if there were such ones
+var here = netip.MustParseAddr("127.0.0.1")
 
 func TestOfManyWhoSendOneCodeOneIsSignedIn(t *testing.T) {
 	t.Parallel()
