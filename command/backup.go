@@ -125,16 +125,43 @@ func (r received) Snapshot(_ context.Context, each func(storage.Record) error) e
 	return err
 }
 
-// counting shows how many users each was called with.
+// counting shows how many users each was called with, and about which share of a backup that is.
 func counting(bar *progress.Bar, each func(storage.Record) error) func(storage.Record) error {
-	users := int64(0)
+	var all backupShare
 	return func(r storage.Record) error {
-		if r.Kind == storage.KindUser {
-			users++
-			bar.At(users, 0)
-		}
+		share := all.after(r)
+		bar.At(all.users, share)
 		return each(r)
 	}
+}
+
+// backupShare estimates how much of a backup has passed. The first half is users: ids are given one after the other, and
+// the header has the last. The other half is what belongs to them, about a secret and a session each.
+type backupShare struct {
+	users, others int64
+	first, last   int64 // ids of users
+	share         float64
+}
+
+// after is the share when a record has passed.
+func (b *backupShare) after(r storage.Record) float64 {
+	switch r.Kind {
+	case storage.KindHeader:
+		var header storage.Header
+		_ = r.Decode(&header) // who reads the backup says what is wrong with it
+		b.last = int64(header.Users)
+	case storage.KindUser:
+		if b.users++; b.users == 1 {
+			var user storage.UserRecord
+			_ = r.Decode(&user)
+			b.first = user.ID
+		}
+		b.share = min(0.5, 0.5*float64(b.users)/float64(max(b.last-b.first+1, 1)))
+	default:
+		b.others++
+		b.share = max(b.share, 0.5+0.25*float64(min(b.others, 2*b.users))/float64(max(b.users, 1)))
+	}
+	return b.share
 }
 
 // keysOf are the keys of a store: the configured ones, or that of its folder. fs.ErrNotExist: there is none.

@@ -97,3 +97,20 @@ func (w *world) exchangeConfig(more string) {
 	}
 	w.config = config
 }
+
+// TestTheLogSaysWhatCheckFinds at the start, and at a reload what is new.
+func TestTheLogSaysWhatCheckFinds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const key = "authn: { keys: [ { id: main, secret: \"e2e-jwt-secret-e2e-jwt-secret-e2e\" } ] }\n"
+	w.writeConfig("  - { path: /**, upstream: recipes, auth: none }\n" + key)
+	w.serve()
+	w.waitSays(`"id":"literal-secret","severity":"warning","key":"authn.keys[0].secret"`, 1)
+	w.waitSays(`"id":"open-route","severity":"warning","key":"routes[2].path"`, 1)
+	w.reload("  - { path: /**, upstream: recipes, auth: none }\n  - { path: /api/v1/auth/wx-login, upstream: recipes, auth: none }\n"+key, `"id":"route-over-endpoint"`)
+	for _, told := range []string{"literal-secret", "open-route"} {
+		if n := w.says(`"id":"` + told + `"`); n != 1 {
+			t.Errorf("the log has %s %d times, want once", told, n)
+		}
+	}
+}
