@@ -9,25 +9,20 @@ missing() {
 	exit 1
 }
 
-# debian PACKAGE: installs it where this process may.
-debian() {
-	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >&2; then
-			return
-		fi
-	fi
-	missing "$1" "install it (Debian: apt-get install $1)"
+# how says what installs Node.js on this machine.
+how() {
+	if [ "$(uname)" = Darwin ]; then echo "brew install node"; else echo "https://nodejs.org"; fi
 }
 
-command -v node >/dev/null || missing "Node.js 20" "https://nodejs.org"
-node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || missing "Node.js 20" "this is $(node --version)"
+command -v node >/dev/null || missing "Node.js 20" "$(how)"
+node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || missing "Node.js 20" "this is $(node --version): $(how)"
 command -v npm >/dev/null || missing npm "it comes with Node.js"
 if ! node scripts/chromium.mjs >/dev/null; then
 	[ -z "${CHROMIUM:-}" ] || missing CHROMIUM "there is no program at $CHROMIUM"
-	debian chromium
+	../scripts/install.sh chromium chromium "--cask google-chrome"
 fi
 chinese() { fc-list :lang=zh 2>/dev/null | grep -q . || ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1; }
-[ "$(uname)" = Darwin ] || chinese || debian fonts-noto-cjk
+[ "$(uname)" = Darwin ] || chinese || ../scripts/install.sh fonts-noto-cjk google-noto-sans-cjk-fonts -
 
 # npm ci again only when the lock changed: it takes its time.
 if ! cmp -s package-lock.json node_modules/.installed; then
