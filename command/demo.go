@@ -87,7 +87,7 @@ func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (er
 		return errors.Join(err, svc.Close())
 	}
 	defer func() { err = errors.Join(err, page.Close()) }()
-	if err := printDemo(w, svc.Address(), stand, page.URL(), service.URL()); err != nil {
+	if err := printDemo(w, svc, stand, page.URL(), service.URL()); err != nil {
 		return errors.Join(err, svc.Close())
 	}
 	return svc.Serve(ctx, nil)
@@ -183,17 +183,19 @@ func freeOr(listen string) string {
 }
 
 // printDemo prints what to open in a browser, and what to paste into another terminal.
-func printDemo(w *env, address string, stand *standIn, page, service string) error {
+func printDemo(w *env, svc *process.Service, stand *standIn, page, service string) error {
+	address := svc.Address()
 	_, err := fmt.Fprintf(w.stdout, `
 wxgate demo: WeChat is played by a sandbox, nothing leaves this machine.
 
-Open %s in a browser: the example mini-program. Or paste these into another terminal:
+Open %s in a browser: the example mini-program. And http://%s: what the gateway sees of it, the dashboard.
+Or paste these into another terminal:
 
 %s%s%s%s
 Recipes: /api/v1/recipes. Failures: err-40029, err-45011, slow-2s-dave.
 Stop with Ctrl-C.
 
-`, page, curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}),
+`, page, svc.AdminAddress(), curlLines(address, stand.dir, config.DefaultConfig().Gateway(), call{path: "/whoami"}),
 		saleLines(address, stand.dir, stand.weChat.URL()), deletionLines(address, stand.dir, service), rehearsalLines(stand.weChat.URL()))
 	return err
 }
