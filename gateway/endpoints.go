@@ -284,6 +284,7 @@ func (e endpointName) changes() bool { return e == endpointRefresh || e == endpo
 // endpoint is a path that the gateway answers itself.
 type endpoint struct {
 	name     endpointName
+	label    string // in the description of the API, wherever it is: "GET h5/start"
 	method   string
 	path     string // the pattern
 	priority priority
@@ -343,6 +344,7 @@ func endpoints(r *snapshot) (all []endpoint) {
 		if of.name == endpointPush && len(r.pushes) == 0 {
 			continue
 		}
+		of.endpoint.label = of.method + " " + string(of.name) + of.below
 		for _, text := range of.paths {
 			at := parsePlace(text)
 			if of.below != "" {

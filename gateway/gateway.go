@@ -20,6 +20,7 @@ import (
 	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/admin/dashboard"
+	"wxgate/gateway/apidoc"
 	"wxgate/gateway/certificate"
 	"wxgate/gateway/certificate/acme"
 	"wxgate/gateway/listen"
@@ -114,6 +115,7 @@ func (g *Gateway) newAdmin() (*admin.Server, error) {
 		Draining:    func() bool { return g.drain.Err() != nil },
 		Quotas:      g.quotas.counter, AllQuotas: func() []quota.Quota { return g.snapshot.Load().cfg.Quotas() },
 		Process: g.deps.process(), Routes: g.shownRoutes(),
+		PublicAPI: func() (apidoc.Document, error) { return g.snapshot.Load().cfg.PublicAPI(g.deps.process()().Version) },
 		Certificates: func() error {
 			r := g.snapshot.Load()
 			if r.acme == nil {

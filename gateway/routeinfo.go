@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"wxgate/gateway/admin/dashboard"
+	"wxgate/gateway/answer"
+	"wxgate/gateway/apidoc"
 	"wxgate/gateway/route"
 	"wxgate/input"
 )
@@ -76,6 +80,41 @@ func (g *Gateway) shownRoutes() func() []dashboard.Route {
 		}
 		return routes
 	}
+}
+
+// PublicAPI is the description of the endpoints that c has where c has them, apart from those that WeChat alone calls. c must be
+// valid.
+func (c Config) PublicAPI(version string) (apidoc.Document, error) {
+	var places []apidoc.Place
+	routes := c.routeIndexes()
+	for _, e := range c.endpoints() {
+		pattern, _ := route.ParsePattern(e.path)
+		if e.disabled(c) || e.name == endpointPush || e.name == endpointVerifyFile || routes.SpelledOut("", pattern, e.method) {
+			continue
+		}
+		own, _ := c.Endpoints.answersAt(e.path)
+		answers := own.Over(c.Answers).String()
+		places = append(places, apidoc.Place{
+			Endpoint: e.label, Method: e.method, Path: e.path, TokenQuery: e.query, OtherShape: e.name != endpointHealth && answers != answer.PresetEnvelope,
+		})
+	}
+	return apidoc.Public(version, c.Server.publicly(), places)
+}
+
+// publicly is where clients most likely find the public listener. Only the operator knows what is in front of it.
+func (s ServerConfig) publicly() apidoc.Server {
+	if domains := s.TLS.ACME.Domains; len(domains) > 0 {
+		return apidoc.Server{URL: "https://" + domains[0], Description: "A domain of server.tls.acme."}
+	}
+	scheme := "http://"
+	if s.TLS.Enabled() {
+		scheme = "https://"
+	}
+	host, port, err := net.SplitHostPort(s.Listen)
+	if ip, notIP := netip.ParseAddr(host); err == nil && (host == "" || notIP == nil && ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return apidoc.Server{URL: scheme + net.JoinHostPort(host, port), Description: "From the machine of the gateway. Clients use the name of what is in front of it."}
 }
 
 // Login is where a program can log in with nothing but a code of wx.login: the first such path of the section endpoints

@@ -56,6 +56,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET /api/users/{id}/phone", only(ScopeUsersPhone), nil, r.handle(withUserID(users.phone))},
 		{"POST /api/store/reseal", operatorAlone, nil, r.handleChange(func(r *http.Request) (any, error) { return s.deps.Store.Reseal(r.Context()) })},
 		{"GET /api/store/backup", operatorAlone, nil, s.backup},
+		{"GET /api/openapi.json", anyService, []string{"api"}, s.openAPI},
 		{"GET /api/dashboard", operatorAlone, nil, r.handle(s.console.overview)},
 		{"POST /api/dashboard/codes", operatorAlone, nil, r.handleChange(s.console.newCode)},
 		{"GET /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},

@@ -21,6 +21,7 @@ import (
 	"wxgate/authn/wechat"
 	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/answer"
+	"wxgate/gateway/apidoc"
 	"wxgate/gateway/quota"
 	"wxgate/lograte"
 	"wxgate/storage"
@@ -55,6 +56,8 @@ type Deps struct {
 	Quotas      *quota.Counter
 	AllQuotas   func() []quota.Quota // that routes have, which a reload may change
 	Draining    func() bool          // reports whether new requests should go elsewhere
+
+	PublicAPI func() (apidoc.Document, error) // of the configuration in force
 
 	Process func() dashboard.Process // what the dashboard shows of the process
 	Routes  func() []dashboard.Route // of the configuration in force; never called twice at once

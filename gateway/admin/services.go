@@ -136,6 +136,9 @@ func only(scope Scope) needs { return func(*http.Request) []Scope { return []Sco
 // operatorAlone is the need of what no service may do.
 func operatorAlone(*http.Request) []Scope { return nil }
 
+// anyService is the need of what every service may do: each has a scope.
+func anyService(*http.Request) []Scope { return scopes() }
+
 // permit refuses a service that has none of the scopes.
 func (s Service) permit(scopes []Scope) error {
 	switch {
