@@ -206,9 +206,12 @@ func rowsOf(table answer.Table) map[string]answer.Failure {
 // complete replaces the keys of our own by the responses that they stand for.
 func (s *source) complete(operation Operation, rows map[string]answer.Failure) error {
 	responses, _ := operation["responses"].(object)
-	responses = maps.Clone(responses) // two operations may share it
-	if responses == nil {
-		responses = object{}
+	responses = merged(responses) // two operations may share them
+	for code, written := range responses {
+		if response, _ := written.(object); response["$ref"] == nil {
+			headers, _ := response["headers"].(object)
+			responses[code] = merged(response, object{"headers": merged(s.Headers["success"], headers)})
+		}
 	}
 	if data, enveloped := operation["x-data"]; enveloped {
 		responses["200"] = s.success(data, operation["x-headers"])
