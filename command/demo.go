@@ -75,7 +75,11 @@ func (d demoCommand) runRecipes(ctx context.Context, w *env, stand *standIn) (er
 	if err := cfg.Validate().Err(); err != nil {
 		return err
 	}
-	svc, err := process.Open(ctx, cfg, process.NewLogs(cfg.Log, w.queued(&w.stderr)), tourist)
+	queue := w.queued(&w.stderr)
+	if queue.Terminal() {
+		cfg.Log.Format = "console"
+	}
+	svc, err := process.Open(ctx, cfg, process.NewLogs(cfg.Log, queue), tourist)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ type standIn struct {
 	otherSecret  string                      // instead of the secrets of other issuers, whose tokens it refuses so
 	addresses    map[string]string           // where to listen instead of an address of the file
 	fallbackPort bool                        // use a free port if one is taken
+	terminal     bool                        // the log goes to one
 	listen       string                      // instead of server.listen; empty: as the file says
 }
 
@@ -135,7 +136,7 @@ func (s *standIn) replace(cfg *config.Config) error {
 		}
 	}
 	cfg.Authn.OnUser = authn.OnUserConfig{} // a service would keep users whose ids are those of other people
-	if s.fallbackPort {                     // the demo runs in a terminal
+	if s.fallbackPort && !s.terminal {      // somebody reads what the demo says
 		cfg.Log.Format = "text"
 	}
 	cfg.Storage = storage.DefaultConfig()

@@ -27,12 +27,14 @@ func serveSandbox(ctx context.Context, w *env) (err error) {
 
 // serve serves the file with the sandbox, reloads it when it changes, and prints what to paste.
 func (s *standIn) serve(ctx context.Context, w *env) error {
+	queue := w.queued(&w.stderr)
+	s.terminal = queue.Terminal()
 	watcher := process.NewWatcher(w.config, func() (config.Config, error) { return s.load(w.config, w.lookup) })
 	cfg, err := watcher.Read()
 	if err != nil {
 		return err
 	}
-	log := process.NewLogs(cfg.Log, w.queued(&w.stderr))
+	log := process.NewLogs(cfg.Log, queue)
 	log.Warn("sandbox: anyone can log in as anyone; this is not a gateway for real users", "appid", sandboxAppID, "data", s.dir)
 	svc, err := process.Open(ctx, cfg, log, tourist)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"wxgate/authn"
 	"wxgate/authn/issuer"
 	"wxgate/authn/wechat"
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/admin"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/certificate"
@@ -134,8 +135,17 @@ const (
 // LogConfig is the section log.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
-	Format string `yaml:"format"` // json, text
+	Format string `yaml:"format"` // auto, json, text, console
 	Access bool   `yaml:"access"` // one line per request
+
+	AccessStatus      []accesslog.Statuses `yaml:"access_status"`       // requests with these have one; empty: that is no reason
+	AccessMinDuration time.Duration        `yaml:"access_min_duration"` // requests that take as long have one; 0: that is no reason
+	AccessSample      float64              `yaml:"access_sample"`       // the part of them that does, but for failures and refusals
+}
+
+// filter is which requests have an access line.
+func (l LogConfig) filter() accesslog.Filter {
+	return accesslog.Filter{Statuses: l.AccessStatus, MinDuration: l.AccessMinDuration, Sample: l.AccessSample}
 }
 
 // DefaultConfig is the configuration of an empty gateway.yaml; it has no routes.
@@ -161,7 +171,7 @@ func DefaultConfig() Config {
 		TokenFrom: []string{"Authorization"},
 		Answers:   answer.DefaultConfig(),
 		Limits:    limits,
-		Log:       LogConfig{Level: "info", Format: "json", Access: true},
+		Log:       LogConfig{Level: "info", Format: "auto", Access: true, AccessStatus: []accesslog.Statuses{}, AccessSample: 1},
 	}
 }
 
@@ -215,7 +225,11 @@ func (c Config) validateShapes(f *input.Faults) {
 
 func (l LogConfig) validate() (f input.Faults) {
 	f.OneOf("level", l.Level, "debug", "info", "warn", "error")
-	f.OneOf("format", l.Format, "json", "text")
+	f.OneOf("format", l.Format, "auto", "json", "text", "console")
+	input.Between(&f, "access_min_duration", l.AccessMinDuration, 0, time.Hour)
+	if !(l.AccessSample >= 0 && l.AccessSample <= 1) {
+		f.Add("access_sample", "%v is not between 0 and 1", l.AccessSample)
+	}
 	return f
 }
 

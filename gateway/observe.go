@@ -143,7 +143,7 @@ func (o *observer) logEnd(ex *Exchange, key seriesKey, began int, bytesOut int64
 		ended = o.now()
 	}
 	o.endTrace(ex, key, ended)
-	if ex.snapshot.cfg.Log.Access {
+	if ex.snapshot.cfg.Log.Access && ex.snapshot.access.Passes(key.status, ended.Sub(ex.start), key.reason != "") {
 		o.logAccess(ex, key, began, bytesOut, ended)
 	}
 }

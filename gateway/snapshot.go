@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"wxgate/authn/token"
+	"wxgate/gateway/accesslog"
 	"wxgate/gateway/answer"
 	"wxgate/gateway/api"
 	"wxgate/gateway/certificate"
@@ -24,6 +25,7 @@ import (
 // the one that it began with.
 type snapshot struct {
 	cfg          Config
+	access       accesslog.Filter // which requests have a line, if log.access is on
 	upstreams    map[string]*upstream.Upstream
 	pushes       push.Apps        // none: message push is off
 	merchants    Merchants        // of routes with wechat_pay
@@ -64,7 +66,7 @@ type snapshot struct {
 // the gateway: one that restarted at each reload would be no limit.
 func (p *pipeline) newSnapshot(cfg Config, to Change) (*snapshot, error) {
 	r := &snapshot{
-		cfg: cfg, hsts: cfg.Server.hsts(), upstreams: to.Upstreams, pushes: to.Pushes, merchants: to.Merchants, certificates: to.Certificates, acme: to.ACME,
+		cfg: cfg, access: cfg.Log.filter(), hsts: cfg.Server.hsts(), upstreams: to.Upstreams, pushes: to.Pushes, merchants: to.Merchants, certificates: to.Certificates, acme: to.ACME,
 		reserved:  newReservedHeaders(cfg),
 		identity:  newIdentityHeaders(cfg.Identity),
 		addresses: limit.NewAddresses(cfg.Limits.IP),

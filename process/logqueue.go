@@ -30,6 +30,7 @@ const (
 // meantime. While there are no lines, nothing runs.
 type LogQueue struct {
 	out       io.Writer
+	terminal  bool                 // out is one
 	more      chan struct{}        // there are lines, or the queue is closed
 	closing   chan struct{}        // closed by Close
 	done      chan struct{}        // closed when the last line was written
@@ -47,7 +48,7 @@ type LogQueue struct {
 
 // NewLogQueue returns a queue that writes to out until Close.
 func NewLogQueue(out io.Writer) *LogQueue {
-	q := &LogQueue{out: out, more: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
+	q := &LogQueue{out: out, terminal: isTerminal(out), more: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -65,6 +66,9 @@ func (q *LogQueue) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
+
+// Terminal reports whether the lines go to a terminal, where somebody reads them.
+func (q *LogQueue) Terminal() bool { return q.terminal }
 
 func (q *LogQueue) wake() {
 	select {

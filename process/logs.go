@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync/atomic"
 
 	"wxgate/gateway"
@@ -15,15 +16,17 @@ type Logs struct {
 	Access *accesslog.Log // into the same queue
 	level  slog.LevelVar
 	text   atomic.Bool
+	out    *console // into queue
 	queue  *LogQueue
 }
 
 // NewLogs returns a log that writes to queue as the section log says.
 func NewLogs(cfg gateway.LogConfig, queue *LogQueue) *Logs {
-	l := &Logs{Access: accesslog.New(queue, accesslog.Off), queue: queue}
+	out := &console{to: queue, coloured: queue.terminal && wantsColours(os.Getenv)}
+	l := &Logs{Access: accesslog.New(out, accesslog.Off), out: out, queue: queue}
 	l.set(cfg)
 	options := &slog.HandlerOptions{Level: &l.level}
-	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(queue, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
+	l.Logger = slog.New(&eitherFormat{&l.text, slog.NewTextHandler(out, options), slog.NewJSONHandler(escapedJSON{queue}, options)})
 	queue.onDropped = func(dropped uint64) { l.Warn("lines of the log were dropped", "lines", dropped) }
 	return l
 }
@@ -33,7 +36,9 @@ func (l *Logs) set(cfg gateway.LogConfig) {
 	if l.level.UnmarshalText([]byte(cfg.Level)) != nil {
 		l.level.Set(slog.LevelInfo) // unreachable: Validate refuses every other level
 	}
-	l.text.Store(cfg.Format == "text")
+	onConsole := cfg.Format == "console" || cfg.Format == "auto" && l.queue.terminal
+	l.text.Store(onConsole || cfg.Format == "text")
+	l.out.arranged.Store(onConsole)
 	l.Access.SetFormat(l.accessFormat())
 }
 

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,8 +94,18 @@ func Run(ctx context.Context, file string, env strictyaml.LookupEnv, queue *LogQ
 	return err
 }
 
-// warn logs what is valid in a configuration and may still be a mistake.
+// maxWarned is how many findings a start or a reload names, so that nothing else it says is lost among them.
+const maxWarned = 5
+
+// warn logs what is valid in a configuration and may still be a mistake, the worst first.
 func warn(log *slog.Logger, findings []audit.Finding) {
+	slices.SortStableFunc(findings, func(a, b audit.Finding) int {
+		return cmp.Compare(slices.Index(audit.Severities(), b.Severity), slices.Index(audit.Severities(), a.Severity))
+	})
+	if more := len(findings) - maxWarned; more > 0 {
+		defer log.Warn("there are more warnings: run wxgate check", "more", more)
+		findings = findings[:maxWarned]
+	}
 	for _, f := range findings {
 		level := slog.LevelWarn
 		if f.Severity == audit.Info {
@@ -185,6 +197,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 	if err := s.openStore(ctx, cfg.Storage, metrics); err != nil {
 		return fmt.Errorf("opening storage: %w", err)
 	}
+	s.log.Info("storing", place(cfg.Storage)...)
 	apps, brokers, err := s.openWeChat(cfg.WeChat, metrics)
 	if err != nil {
 		return err
@@ -214,6 +227,7 @@ func (s *Service) open(ctx context.Context, cfg config.Config, tourist string) e
 		return err
 	}
 	s.onClose(services.close)
+	s.log.Info("routing", "routes", len(cfg.Routes), "upstreams", len(cfg.Upstreams))
 	s.certificates = newCertificates(metrics, s.log)
 	certificates, err := s.certificates.load(cfg)
 	if err != nil {
@@ -289,6 +303,14 @@ func (s *Service) openTracer(cfg tracing.Config, metrics prometheus.Registerer) 
 	}
 	s.onClose(func() error { s.tracer.Close(); return nil })
 	return nil
+}
+
+// place is where users are kept, for the log.
+func place(cfg storage.Config) []any {
+	if cfg.Driver == storage.DriverMySQL {
+		return []any{"driver", cfg.Driver}
+	}
+	return []any{"driver", cfg.Driver, "dir", cfg.Badger.Dir}
 }
 
 // sharedStore is the store if other processes have it too; nil: it is this process's own.
