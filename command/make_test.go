@@ -55,6 +55,7 @@ func toolsThatFail(t *testing.T, fails string) (dir string) {
 	put("miniprogram/scripts/prepare.sh", "#!/bin/sh\n")
 	put("scripts/mariadb.sh", "#!/bin/sh\n")
 	put("gateway/admin/dashboard/page/node_modules/.installed", "")
+	put("scripts/prometheus.sh", "#!/bin/sh\n")
 	return dir
 }
 

@@ -135,7 +135,7 @@ func (w *busyWorld) say(raw string) (line string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { _ = conn.Close() })
+	defer conn.Close()
 	if _, err := io.WriteString(conn, raw); err != nil {
 		w.t.Fatal(err)
 	}
