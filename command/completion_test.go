@@ -72,7 +72,7 @@ func TestBashCompletesCommandLines(t *testing.T) {
 	bin, dir := program(t), shellFolder(t)
 	for _, row := range shellRows() {
 		// As readline does: the words of the line, of which the last is the one to complete.
-		script := `source <(wxgate completion bash)
+		script := `eval "$(wxgate completion bash)"
 line=$1
 split=${line//=/ = }
 read -ra COMP_WORDS <<< "$split"

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -106,10 +107,22 @@ func (c keysNewCommand) report(w *env, key newKey) error {
 	if key.File != "" {
 		kind, value = "file", key.File
 	}
-	if err := c.snippet(w, kind, value); err != nil || key.PublicFile == "" {
+	if err := c.snippet(w, kind, value); err != nil {
 		return err
 	}
+	if key.PublicFile == "" {
+		return c.adviseVariable(w)
+	}
 	_, err := fmt.Fprintf(w.stdout, "# the public key is in %s; the gateway also serves it at /.well-known/jwks.json\n", key.PublicFile)
+	return err
+}
+
+// adviseVariable says how a secret that was printed stays out of the file.
+func (c keysNewCommand) adviseVariable(w *env) error {
+	if c.Out != "" {
+		return nil
+	}
+	_, err := io.WriteString(w.stdout, "# better than in the file: set JWT_SECRET to it, and write secret: \"${JWT_SECRET}\"\n")
 	return err
 }
 

@@ -16,7 +16,7 @@ const Word = "__complete"
 // Each script calls `wxgate __complete WORD…`. A line of what it prints is a candidate and, behind a tab, what it means;
 // the line :files stands for the names of files.
 const (
-	bashScript = `# Completion of wxgate for bash: source <(wxgate completion bash)
+	bashScript = `# Completion of wxgate for bash: eval "$(wxgate completion bash)"
 _wxgate() {
     local cur=${COMP_WORDS[COMP_CWORD]} line files=
     [[ $cur == "=" ]] && cur=

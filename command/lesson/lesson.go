@@ -322,7 +322,7 @@ func All() map[string]Lesson {
 		"completion": {
 			"Prints a script that lets the shell complete commands, flags, their values and file names with the Tab key.",
 			[]Example{
-				{"source <(wxgate completion bash)", "in this bash; put it into ~/.bashrc to keep it"},
+				{`eval "$(wxgate completion bash)"`, "in this bash; put it into ~/.bashrc to keep it"},
 				{"wxgate completion zsh > \"${fpath[1]}/_wxgate\"", "for every zsh from now on"},
 				{"wxgate completion fish > ~/.config/fish/completions/wxgate.fish", "for every fish"},
 			},
