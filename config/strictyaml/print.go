@@ -42,7 +42,10 @@ func (r References) With(before References, paths []string) References {
 // from the defaults of an entry. What a reference stands for is never shown, but the reference. Values that print as ***,
 // those at paths that hide wants hidden, and passwords in URLs are *** too.
 func Print(cfg any, references References, hide func(path string) bool) string {
-	p := &printer{references: references, hide: hide}
+	p := &printer{
+		references: references, hide: hide,
+		plain: regexp.MustCompile(`^[A-Za-z/.][A-Za-z0-9_./-]*$`), password: regexp.MustCompile(`://[^/?#]*@`),
+	}
 	p.fields(reflect.ValueOf(cfg), reflect.Value{}, cursor{}, "")
 	return p.text.String()
 }
@@ -50,6 +53,8 @@ func Print(cfg any, references References, hide func(path string) bool) string {
 type printer struct {
 	references References
 	hide       func(path string) bool
+	plain      *regexp.Regexp // what needs no quotes
+	password   *regexp.Regexp // what stands before the @ of a URL
 	text       strings.Builder
 }
 
@@ -86,7 +91,7 @@ func (p *printer) key(name string, value, defaults reflect.Value, at cursor, ind
 		}
 		value, defaults = value.Elem(), reflect.Value{}
 	}
-	p.text.WriteString(indent + scalarOf(name) + ":")
+	p.text.WriteString(indent + p.quoted(name) + ":")
 	p.value(value, defaults, at.key(name, nil), indent)
 }
 
@@ -95,7 +100,7 @@ func (p *printer) value(value, defaults reflect.Value, at cursor, indent string)
 	reference, refers := p.references[at.path]
 	switch {
 	case refers:
-		p.text.WriteString(" " + scalarOf(reference) + "\n")
+		p.text.WriteString(" " + p.quoted(reference) + "\n")
 	case value.Kind() == reflect.Struct && isSection(value.Type()):
 		p.text.WriteString("\n")
 		p.fields(value, defaults, at, indent+"  ")
@@ -127,7 +132,7 @@ func (p *printer) element(value reflect.Value, at cursor, indent string) {
 		p.value(value, reflect.Value{}, at, indent)
 		return
 	}
-	entry := &printer{references: p.references, hide: p.hide}
+	entry := &printer{references: p.references, hide: p.hide, plain: p.plain, password: p.password}
 	entry.fields(value, newValue(value.Type()), at, indent+"  ")
 	if entry.text.Len() == 0 {
 		p.text.WriteString(" {}\n")
@@ -142,9 +147,10 @@ func (p *printer) scalar(value reflect.Value, path string) string {
 	case value.Kind() == reflect.String && value.Len() == 0:
 		return `""`
 	case p.hide(path):
-		return scalarOf(masked)
+		return p.quoted(masked)
 	case takesText(value.Type()):
-		return scalarOf(strings.ReplaceAll(withoutPassword(text), "$", "$$")) // so that it is no reference
+		text = p.password.ReplaceAllLiteralString(text, "://"+masked+"@")
+		return p.quoted(strings.ReplaceAll(text, "$", "$$")) // so that it is no reference
 	}
 	return text
 }
@@ -169,14 +175,9 @@ func durationText(d time.Duration) string {
 	return text
 }
 
-// withoutPassword hides what stands before the @ of a URL.
-func withoutPassword(text string) string {
-	return regexp.MustCompile(`://[^/?#]*@`).ReplaceAllString(text, "://"+masked+"@")
-}
-
-// scalarOf writes a text so that it is read as a text: in quotes, as JSON has them, unless it is plain beyond doubt.
-func scalarOf(text string) string {
-	plain := regexp.MustCompile(`^[A-Za-z/.][A-Za-z0-9_./-]*$`).MatchString(text)
+// quoted writes a text so that it is read as a text: in quotes, as JSON has them, unless it is plain beyond doubt.
+func (p *printer) quoted(text string) string {
+	plain := p.plain.MatchString(text)
 	switch strings.ToLower(text) {
 	case "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan":
 		plain = false
