@@ -80,6 +80,7 @@ long_pushes   := WXGATE_PUSHES=10000 $(LONG) -timeout 15m -run '^TestEachPushRea
 long_release  := $(MAKE) --no-print-directory packaging && scripts/reproduce.sh ## what `make release` makes, twice from nothing, compared: 20 minutes
 long_restart  := WXGATE_RESTART=60s $(LONG) -timeout 10m -run '^TestReloadsAndRestartsLoseNothing$$' ./e2e ## a minute of load with a reload each second and five restarts
 long_memory   := SOAK=12m $(LONG) -timeout 1h -run '^TestSoak$$' ./e2e ## the traffic of soak for 12 minutes without the race detector: anonymous memory may grow by 20 MB in 10 minutes
+long_scrape   := SCRAPE=20 $(LONG) -timeout 10m -run '^TestScrapesDoNotShowInTheLatency$$' ./e2e ## full load with and without a scrape a second: p99 may differ by 5 %
 long_slow     := WXGATE_SLOW=1 $(LONG) -timeout 10m -run '^TestAMinuteOfSlowClients$$' ./gateway ## 300 slow clients of each kind for a minute, beside honest ones
 long_soak     := SOAK=$(SOAK) $(LONG) -race -timeout 3h -run '^TestSoak$$' ./e2e ## mixed traffic of 500 users with the race detector, for SOAK (10m)
 long_stops    := WXGATE_STOPS=100 $(LONG) -timeout 30m -run '^TestAStopUnderLoadResetsNoConnection$$' ./e2e ## 100 stops under the load of 40 clients, counting connections that are reset
