@@ -195,6 +195,7 @@ func TestEveryExampleOfTheAPIIsAnsweredAsDescribed(t *testing.T) {
 			return sending{token: token, values: apidoctest.Values{"encryptedData": data.EncryptedData, "iv": data.IV}}
 		},
 	})
+	d.want("the public listener", d.call("GET", "/api/openapi.json", "", ""), http.StatusUnauthorized, "token_missing") // a route's
 	code := func() sending {
 		return sending{values: apidoctest.Values{"code": d.operator("POST", "/api/dashboard/codes", "").data()["code"]}}
 	}

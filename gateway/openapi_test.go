@@ -132,7 +132,7 @@ func TestBothDescriptionsHaveTheReasonsOfTheErrorTable(t *testing.T) {
 func TestThePublicAPIIsDescribedWhereItIs(t *testing.T) {
 	t.Parallel()
 	cfg := DefaultConfig()
-	cfg.Server.Listen = "0.0.0.0:8443"
+	cfg.Server.Listen, cfg.TokenFrom = "0.0.0.0:8443", []string{"Authorization", "X-Token", "subprotocol:bearer", "cookie:session"}
 	cfg.Endpoints.Login = Paths{"/wx/login", "GET /weapp/login"}
 	cfg.Endpoints.Logout = Paths{"GET /user/logout?t"}
 	cfg.Endpoints.LoginSkey, cfg.Endpoints.User, cfg.Endpoints.Phone = Paths{}, Paths{}, Paths{}
@@ -149,7 +149,7 @@ func TestThePublicAPIIsDescribedWhereItIs(t *testing.T) {
 	if got := api.Parameters("GET", "/weapp/login", "query"); !slices.Equal(got, []string{"fields"}) {
 		t.Errorf("a login by GET has the parameters %v", got)
 	}
-	for _, part := range []string{`"url":"http://localhost:8443"`, `"query_t":{"in":"query","name":"t","type":"apiKey"}`, `"operationId":"login2"`, "In the shape of the section answers"} {
+	for _, part := range []string{`"url":"http://localhost:8443"`, `"security":[{"bearer":[]},{"header_X-Token":[]},{"cookie_session":[]}],`, `{"query_t":[]}]`, `"operationId":"login2"`, "In the shape of the section answers"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the document lacks %s:\n%s", part, text)
 		}

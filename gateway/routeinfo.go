@@ -98,7 +98,7 @@ func (c Config) PublicAPI(version string) (apidoc.Document, error) {
 			Endpoint: e.label, Method: e.method, Path: e.path, TokenQuery: e.query, OtherShape: e.name != endpointHealth && answers != answer.PresetEnvelope,
 		})
 	}
-	return apidoc.Public(version, c.Server.publicly(), places)
+	return apidoc.Public(version, c.Server.publicly(), c.TokenFrom, places)
 }
 
 // publicly is where clients most likely find the public listener. Only the operator knows what is in front of it.

@@ -57,11 +57,19 @@ type Place struct {
 	OtherShape bool   // the section answers gives its answers another shape
 }
 
-// Public is the document of the public API at these places.
-func Public(version string, server Server, places []Place) (Document, error) {
+// Public is the document of the public API at these places, whose token stands in one of tokenFrom: names of headers, of
+// cookies as cookie:NAME, and of subprotocols of WebSockets, which no endpoint is.
+func Public(version string, server Server, tokenFrom []string, places []Place) (Document, error) {
 	doc, operations, err := read(publicSource, version, server)
 	if err != nil {
 		return doc, err
+	}
+	doc.Security = nil
+	for _, from := range tokenFrom {
+		if strings.HasPrefix(from, "subprotocol:") {
+			continue
+		}
+		doc.Security = append(doc.Security, object{doc.addToken(from): []string{}})
 	}
 	seen := map[string]int{}
 	for _, p := range places {
@@ -73,14 +81,30 @@ func Public(version string, server Server, places []Place) (Document, error) {
 		if seen[p.Endpoint]++; seen[p.Endpoint] > 1 { // ids are unique
 			operation["operationId"] = fmt.Sprint(operation["operationId"], seen[p.Endpoint])
 		}
-		p.adapt(operation, doc.Components)
+		p.adapt(operation, doc)
 		doc.add(p.Method, p.Path, operation)
 	}
 	return doc, nil
 }
 
-// adapt changes an operation to what it is at a place.
-func (p Place) adapt(operation Operation, components map[string]object) {
+// addToken adds the security scheme of a token that stands there, and returns its name.
+func (d Document) addToken(from string) string {
+	if from == "Authorization" {
+		return "bearer"
+	}
+	in, name := "header", from
+	if cookie, is := strings.CutPrefix(from, "cookie:"); is {
+		in, name = "cookie", cookie
+	} else if query, is := strings.CutPrefix(from, "query:"); is {
+		in, name = "query", query
+	}
+	scheme := in + "_" + name
+	d.Components["securitySchemes"][scheme] = object{"type": "apiKey", "in": in, "name": name, "description": "The access_token of a login."}
+	return scheme
+}
+
+// adapt changes an operation of a document to what it is at a place.
+func (p Place) adapt(operation Operation, doc Document) {
 	if body, has := operation["requestBody"].(object); has && p.Method == http.MethodGet {
 		delete(operation, "requestBody")
 		operation["parameters"] = append(slices.Clone(list(operation["parameters"])), object{
@@ -88,9 +112,7 @@ func (p Place) adapt(operation Operation, components map[string]object) {
 		})
 	}
 	if p.TokenQuery != "" {
-		scheme := "query_" + p.TokenQuery
-		components["securitySchemes"][scheme] = object{"type": "apiKey", "in": "query", "name": p.TokenQuery}
-		operation["security"] = []object{{"bearer": []string{}}, {scheme: []string{}}}
+		operation["security"] = append(slices.Clone(doc.Security), object{doc.addToken("query:" + p.TokenQuery): []string{}})
 	}
 	if p.OtherShape {
 		operation["responses"] = object{"default": object{
