@@ -68,6 +68,7 @@ func TestAMachineWithoutAptIsToldWhatToInstall(t *testing.T) {
 		{"Linux", "apt-get", "scripts/mariadb.sh", "mariadb-server is missing: apt-get install --no-install-recommends mariadb-server"},
 		{"Linux", "", "scripts/mariadb.sh", "mariadb-server is missing: apt-get install --no-install-recommends mariadb-server (Debian), dnf install mariadb-server (Fedora)"},
 		{"Darwin", "mariadbd", "scripts/mariadb.sh galera", "galera-4 is missing: there is none for macOS: use a Linux machine"},
+		{"Darwin", "prometheus", "scripts/prometheus.sh", "prometheus is missing: brew install prometheus"},
 		{"Darwin", "", "miniprogram/scripts/prepare.sh", "Node.js 20 is missing: brew install node"},
 		{"Darwin", "node npm", "miniprogram/scripts/prepare.sh", "chromium is missing: brew install --cask google-chrome"},
 		{"Linux", "node npm dnf", "miniprogram/scripts/prepare.sh", "chromium is missing: dnf install chromium"},
@@ -75,7 +76,7 @@ func TestAMachineWithoutAptIsToldWhatToInstall(t *testing.T) {
 		t.Run(c.system+" with "+c.has+": "+c.script, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			for _, name := range []string{"scripts/install.sh", "scripts/mariadb.sh", "miniprogram/scripts/prepare.sh"} {
+			for _, name := range []string{"scripts/install.sh", "scripts/mariadb.sh", "scripts/prometheus.sh", "miniprogram/scripts/prepare.sh"} {
 				text := readPage(t, name)
 				for _, real := range []string{"/usr/sbin", "/usr/lib/", "/usr/lib64/"} {
 					text = strings.ReplaceAll(text, real, dir+"/nothing/") // where this machine has what the other lacks
