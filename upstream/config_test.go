@@ -47,6 +47,7 @@ func TestBadTargetsAreNamedWithTheirPlace(t *testing.T) {
 		"http://x:0":           `"http://x:0" has a port that is not one of 1 to 65535`,
 		"http://x:65536":       `"http://x:65536" has a port that is not one of 1 to 65535`,
 		"http://u:secret@x":    "a user or password in the URL is not supported",
+		"http://u:secret@x:8":  "a user or password in the URL is not supported",
 		"http://u:s%zz@x":      "cannot be parsed, and a user or password in the URL is not supported",
 		"http://[::1":          `"http://[::1" is not a URL`,
 		"http://a b":           `"http://a b" is not a URL`,

@@ -44,12 +44,12 @@ func ParseOrigin(raw string) (Origin, error) {
 		return Origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
 	case err != nil && strings.Contains(raw, "@"):
 		return Origin{}, errors.New("cannot be parsed, and a user or password in the URL is not supported")
+	case err == nil && (u.User != nil || u.Host == "" && strings.Contains(raw, "@")):
+		return Origin{}, errors.New("a user or password in the URL is not supported")
 	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
 		return Origin{}, fmt.Errorf("%q: an IPv6 address goes in brackets, as in http://[::1]:3000", raw)
 	case err != nil:
 		return Origin{}, fmt.Errorf("%q is not a URL", raw)
-	case u.User != nil, u.Host == "" && strings.Contains(raw, "@"):
-		return Origin{}, errors.New("a user or password in the URL is not supported")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return Origin{}, fmt.Errorf("%q is not an http:// or https:// URL", raw)
 	case u.Hostname() == "":
