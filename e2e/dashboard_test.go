@@ -23,6 +23,7 @@ type page struct {
 	w      *world
 	client *http.Client
 	url    string // without the fragment
+	origin string // of the page
 	cookie *http.Cookie
 }
 
@@ -33,7 +34,7 @@ func (w *world) open(client *http.Client, printed string) *page {
 	if !found {
 		w.t.Fatalf("%s is no URL with a code", printed)
 	}
-	p := &page{w: w, client: client, url: at}
+	p := &page{w: w, client: client, url: at, origin: at}
 	answered := p.ask("POST", "/api/dashboard/session", `{"code":"`+code+`"}`)
 	cookies := answered.Cookies()
 	if answered.StatusCode != http.StatusOK || len(cookies) != 1 {
@@ -41,6 +42,11 @@ func (w *world) open(client *http.Client, printed string) *page {
 	}
 	p.cookie = cookies[0]
 	return p
+}
+
+// cookieName is that of the cookie, of which browsers have one set for all ports.
+func (p *page) cookieName(prefix string) string {
+	return prefix + "_" + p.url[strings.LastIndex(p.url, ":")+1:]
 }
 
 // ask sends a request as a browser does, and returns the answer without its body.
@@ -58,7 +64,7 @@ func (p *page) send(method, path, body string) (*http.Response, shown.Overview) 
 	}
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	if method != http.MethodGet {
-		req.Header.Set("Origin", p.url)
+		req.Header.Set("Origin", p.origin)
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if p.cookie != nil {
@@ -105,7 +111,7 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	w.serve()
 	token := w.login("alice")
 	p := w.open(w.client, urlOf(t, w.does(words("dashboard"))))
-	if p.url != w.admin || p.cookie.Name != "wxgate_dashboard" || p.cookie.Secure {
+	if p.url != w.admin || p.cookie.Name != p.cookieName("wxgate_dashboard") || p.cookie.Secure {
 		t.Errorf("the page is at %s with the cookie %v", p.url, p.cookie)
 	}
 	view := p.shows()
@@ -179,15 +185,23 @@ func TestTheDashboardBehindTLS(t *testing.T) {
 	}
 	secure := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool()}}}
 	p := w.open(secure, printed)
-	if p.cookie.Name != "__Host-wxgate_dashboard" || !p.cookie.Secure || !p.cookie.HttpOnly || p.cookie.SameSite != http.SameSiteStrictMode {
+	if p.cookie.Name != p.cookieName("__Host-wxgate_dashboard") || !p.cookie.Secure || !p.cookie.HttpOnly || p.cookie.SameSite != http.SameSiteStrictMode {
 		t.Errorf("the cookie is %v", p.cookie)
 	}
 	if text := p.shows().Config.YAML; strings.Contains(text, adminToken) {
 		t.Errorf("the configuration shows server.admin_token:\n%s", text)
 	}
-	p.cookie.Name = "wxgate_dashboard"
+	p.cookie.Name = p.cookieName("wxgate_dashboard")
 	if got := p.ask("GET", "/api/dashboard", ""); got.StatusCode != http.StatusUnauthorized {
 		t.Errorf("over TLS, the cookie that a plain page could set: %s, want 401", got.Status)
+	}
+	p.cookie.Name = p.cookieName("__Host-wxgate_dashboard")
+	if got := p.ask("POST", "/api/users/next-id", `{"next_id":1}`); got.StatusCode != http.StatusOK {
+		t.Errorf("a change: %s", got.Status)
+	}
+	p.origin = strings.Replace(p.url, "https:", "http:", 1)
+	if got := p.ask("POST", "/api/users/next-id", `{"next_id":1}`); got.StatusCode != http.StatusForbidden {
+		t.Errorf("a change by a page of the same name that came without TLS: %s, want 403", got.Status)
 	}
 }
 

@@ -68,11 +68,16 @@ func (c *consoled) browser() *browser {
 	return &browser{consoled: &consoled{&operator{c.edge, c.url, ""}, c.clock, c.log}}
 }
 
+// cookieName has the port of the listener, as browsers keep one set of cookies for all ports of a host.
+func (b *browser) cookieName() string {
+	return "wxgate_dashboard_" + b.url[strings.LastIndex(b.url, ":")+1:]
+}
+
 // headers are those that a browser sends of itself.
 func (b *browser) headers(more ...string) []string {
 	headers := []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "cors", "Origin", b.url}
 	if b.cookie != "" {
-		headers = append(headers, "Cookie", "wxgate_dashboard="+b.cookie)
+		headers = append(headers, "Cookie", b.cookieName()+"="+b.cookie)
 	}
 	return append(headers, more...)
 }
@@ -91,7 +96,7 @@ func (b *browser) signIn(t *testing.T, with, proof string) {
 	if err != nil {
 		t.Fatalf("%s: %v", got.body, err)
 	}
-	if cookie.Name != "wxgate_dashboard" || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge != 8*60*60 {
+	if cookie.Name != b.cookieName() || !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge != 8*60*60 {
 		t.Errorf("the cookie is %v", cookie)
 	}
 	b.cookie = cookie.Value
@@ -227,7 +232,7 @@ func TestAPageOfAnotherSiteCannotAct(t *testing.T) {
 				b.does(t, "POST /api/dashboard/session", `{"code":"`+code+`"}`, 400, "invalid_request", "Content-Type", contentType)
 			}
 		}
-		b.want(t, "POST /api/users/1/ban", "{}", 403, "admin_origin_denied", "Cookie", "wxgate_dashboard="+b.cookie) // a form of long ago
+		b.want(t, "POST /api/users/1/ban", "{}", 403, "admin_origin_denied", "Cookie", b.cookieName()+"="+b.cookie) // a form of long ago
 		if _, banned := c.deps.Authn.Users.Banned(1); banned {
 			t.Error("a page of another site has banned a user")
 		}
@@ -307,6 +312,39 @@ func TestASignInBeginsANewSession(t *testing.T) {
 	victim.isSignedIn(t, true)
 }
 
+// TestCookiesOfOtherPortsSignNobodyOut: a browser has one set of cookies for all ports of a host, and sends those of a longer path first.
+func TestCookiesOfOtherPortsSignNobodyOut(t *testing.T) {
+	t.Parallel()
+	first, second := newConsoled(t, operatorToken).browser(), newConsoled(t, operatorToken).browser()
+	first.signIn(t, "token", operatorToken)
+	second.signIn(t, "token", operatorToken)
+	if first.cookieName() == second.cookieName() {
+		t.Errorf("two gateways of a host have one cookie, %s", first.cookieName())
+	}
+	right := first.cookie
+	for _, planted := range []string{"x", "", second.cookie} {
+		first.cookie = planted + "; " + second.cookieName() + "=" + second.cookie + "; " + first.cookieName() + "=" + right
+		first.isSignedIn(t, true)
+		first.does(t, "GET /api/dashboard", "", 200, "")
+	}
+	first.does(t, "DELETE /api/dashboard/session", "", 200, "")
+	first.cookie = right
+	first.isSignedIn(t, false)
+	second.isSignedIn(t, true)
+}
+
+// TestACookieIsSecureBehindAProxyWithTLS: the proxy passes Host and Origin on, and the listener itself has no TLS.
+func TestACookieIsSecureBehindAProxyWithTLS(t *testing.T) {
+	t.Parallel()
+	c := newConsoled(t, operatorToken)
+	for origin, want := range map[string]bool{"https://admin.example": true, "http://admin.example": false} {
+		got := c.want(t, "POST /api/dashboard/session", `{"token":"`+operatorToken+`"}`, 200, "", "Host", "admin.example", "Origin", origin)
+		if cookie, err := http.ParseSetCookie(got.header.Get("Set-Cookie")); err != nil || cookie.Secure != want || cookie.Name != "wxgate_dashboard" {
+			t.Errorf("%s: got %v, %v, want secure %v", origin, cookie, err, want)
+		}
+	}
+}
+
 func TestTheSeventeenthSessionEndsTheFirst(t *testing.T) {
 	t.Parallel()
 	c := newConsoled(t, operatorToken)
@@ -321,19 +359,25 @@ func TestTheSeventeenthSessionEndsTheFirst(t *testing.T) {
 	}
 }
 
+// TestGuessingIsFiveTimesAMinute is of tokens. Whoever sends wrong ones from the operator's address, as a page that has pointed its
+// name at 127.0.0.1 does, keeps nobody out who can run `wxgate dashboard`.
 func TestGuessingIsFiveTimesAMinute(t *testing.T) {
 	t.Parallel()
 	c := newConsoled(t, operatorToken)
 	b, code := c.browser(), c.code(t)
-	for i := range 5 {
+	for i := range 20 {
 		b.does(t, "POST /api/dashboard/session", fmt.Sprintf(`{"code":"guess%d"}`, i), 401, "admin_token_invalid")
 	}
-	for _, right := range []string{`{"code":"` + code + `"}`, `{"token":"` + operatorToken + `"}`, `{"code":"guess"}`} {
-		if got := b.does(t, "POST /api/dashboard/session", right, 429, "rate_limited"); got.header.Get("Retry-After") != "60" {
+	for i := range 5 {
+		b.does(t, "POST /api/dashboard/session", fmt.Sprintf(`{"token":"guess%d"}`, i), 401, "admin_token_invalid", "Origin", "http://evil.example", "Host", "evil.example")
+	}
+	for _, sent := range []string{`{"token":"` + operatorToken + `"}`, `{"token":"guess"}`} {
+		if got := b.does(t, "POST /api/dashboard/session", sent, 429, "rate_limited"); got.header.Get("Retry-After") != "60" {
 			t.Errorf("got Retry-After %q, want 60", got.header.Get("Retry-After"))
 		}
 	}
 	c.want(t, "GET /api/dashboard", "", 200, "") // the token itself is no sign-in
+	c.browser().signIn(t, "code", code)
 	c.clock.advance(time.Minute)
 	b.signIn(t, "token", operatorToken)
 }
@@ -363,7 +407,7 @@ func TestASessionMakesNoCodes(t *testing.T) {
 		b := c.browser()
 		b.signIn(t, "code", c.code(t))
 		b.does(t, "POST /api/dashboard/codes", "", 403, "admin_origin_denied")
-		c.want(t, "POST /api/dashboard/codes", "", 403, "admin_origin_denied", "Origin", c.url, "Cookie", "wxgate_dashboard="+b.cookie)
+		c.want(t, "POST /api/dashboard/codes", "", 403, "admin_origin_denied", "Origin", c.url, "Cookie", b.cookieName()+"="+b.cookie)
 	}
 }
 

@@ -1,16 +1,20 @@
 package admin
 
 import (
+"strings"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+
 	"time"
 
 	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/answer"
 	"wxgate/lograte"
+	"wxgate/secret"
 )
 
 // console serves the dashboard: its page, who is signed in, and what it shows.
@@ -72,7 +76,7 @@ type SignIn struct {
 // state answers GET /api/dashboard/session.
 func (c *console) state(r *http.Request) (any, error) {
 	operator := c.credentials().Operator
-	_, signedIn := c.sessions.Find(operator.Reveal(), sessionKey(r))
+	_, _, signedIn := c.session(r, operator)
 	return SignIn{signedIn, operator != ""}, nil
 }
 
@@ -87,7 +91,9 @@ func (c *console) signIn(w http.ResponseWriter, r *http.Request) {
 			c.responder.limitedLog.Warn(lograte.Kind{Message: "dashboard sign-in refused"}, "from", r.RemoteAddr, "error", err)
 			return nil, err
 		}
-		c.sessions.End(sessionKey(r))
+		if _, before, found := c.session(r, c.credentials().Operator); found {
+			c.sessions.End(before)
+		}
 		http.SetCookie(w, sessionCookie(r, key, dashboard.SessionTime))
 		c.responder.log.Info("dashboard sign-in", "by", byOf(session), "with", with, "from", r.RemoteAddr)
 		return map[string]answer.Time{"expires_at": {Time: session.ExpiresAt}}, nil
@@ -103,17 +109,17 @@ func (c *console) begin(r *http.Request) (with string, session dashboard.Session
 	if len(body) != 1 {
 		return "", session, "", fmt.Errorf("%w: the body has either token or code", answer.ErrInvalidRequest)
 	}
-	from, operator := peerOf(r), c.credentials().Operator.Reveal()
+	operator := c.credentials().Operator.Reveal()
 	for with, value := range body {
 		var sent string
 		if err := json.Unmarshal(value, &sent); err != nil {
 			return "", session, "", fmt.Errorf("%w: %s is no text", answer.ErrInvalidRequest, with)
 		}
-		begin := c.sessions.SignInByToken
 		if with == "code" {
-			begin = c.sessions.SignInByCode
+			session, key, err = c.sessions.SignInByCode(operator, sent)
+		} else {
+			session, key, err = c.sessions.SignInByToken(peerOf(r), operator, sent)
 		}
-		session, key, err = begin(from, operator, sent)
 		return with, session, key, err
 	}
 	return "", session, "", nil
@@ -122,11 +128,10 @@ func (c *console) begin(r *http.Request) (with string, session dashboard.Session
 // signOut answers DELETE /api/dashboard/session, also of a browser that is not signed in.
 func (c *console) signOut(w http.ResponseWriter, r *http.Request) {
 	c.responder.handle(func(r *http.Request) (any, error) {
-		key := sessionKey(r)
-		if session, found := c.sessions.Find(c.credentials().Operator.Reveal(), key); found {
+		if session, key, found := c.session(r, c.credentials().Operator); found {
 			c.responder.log.Info("dashboard sign-out", "by", byOf(session), "from", r.RemoteAddr)
+			c.sessions.End(key)
 		}
-		c.sessions.End(key)
 		http.SetCookie(w, sessionCookie(r, "", -time.Second))
 		return SignIn{false, c.credentials().Operator != ""}, nil
 	})(w, r)
@@ -150,27 +155,36 @@ func (c *console) newCode(r *http.Request) (any, error) {
 // byOf names a session in the log.
 func byOf(session dashboard.Session) string { return "dashboard(" + session.ID + ")" }
 
-// cookieName is that of the cookie of a session. Over TLS browsers take one of the prefix __Host- from nobody else (RFC 6265bis §4.1.3).
+// cookieName is that of the cookie of a session. Browsers have one set of cookies for all ports of a host, so the port is in it: several
+// gateways on localhost do not sign each other out. Over TLS they take one of the prefix __Host- from nobody else (RFC 6265bis §4.1.3).
 func cookieName(r *http.Request) string {
-	if r.TLS != nil {
-		return "__Host-wxgate_dashboard"
+	name := "wxgate_dashboard"
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		name += "_" + port; _ = strings.ToLower
 	}
-	return "wxgate_dashboard"
+	if r.TLS != nil {
+		return "__Host-" + name
+	}
+	return name
 }
 
+// sessionCookie is Secure behind a proxy that speaks TLS too, which the Origin shows.
 func sessionCookie(r *http.Request, key string, life time.Duration) *http.Cookie {
 	return &http.Cookie{
-		Name: cookieName(r), Value: key, Path: "/", MaxAge: int(life.Seconds()), HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+		Name: cookieName(r), Value: key, Path: "/", MaxAge: int(life.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil,
 	}
 }
 
-// sessionKey is the key in the cookie of a request, "" without one.
-func sessionKey(r *http.Request) string {
-	cookie, err := r.Cookie(cookieName(r))
-	if err != nil {
-		return ""
+// session is the one that a request has the key of. Without TLS a server on another port can set a cookie of the same name, which browsers
+// send first if its path is longer: every one is tried.
+func (c *console) session(r *http.Request, token secret.Text) (session dashboard.Session, key string, found bool) {
+	for _, cookie := range r.CookiesNamed(cookieName(r))[:min(1,len(r.CookiesNamed(cookieName(r))))] {
+		if session, found := c.sessions.Find(token.Reveal(), cookie.Value); found {
+			return session, cookie.Value, true
+		}
 	}
-	return cookie.Value
+	return dashboard.Session{}, "", false
 }
 
 // peerOf is the address of a peer, the zero one on a Unix socket.

@@ -72,7 +72,7 @@ func (s *Server) identify(r *http.Request, c Credentials) (caller, error) {
 		}
 		return caller{service: service, token: operator}, nil
 	}
-	session, found := s.console.sessions.Find(c.Operator.Reveal(), sessionKey(r))
+	session, _, found := s.console.session(r, c.Operator)
 	switch {
 	case found && changes(r) && r.Header.Get("Origin") == "": // which browsers send with every change
 		return caller{}, fmt.Errorf("%w: a change by a session of the dashboard needs an Origin", answer.ErrAdminOrigin)
@@ -136,10 +136,12 @@ func fromBrowser(r *http.Request) bool {
 	return false
 }
 
-// sameOrigin reports whether a request comes from no browser, or from a page that this listener served.
+// sameOrigin reports whether a request comes from no browser, or from a page that this listener served. Whoever is on the way to a
+// listener with TLS can serve a page under http: of the same name and port.
 func sameOrigin(r *http.Request) bool {
 	for _, origin := range r.Header["Origin"] {
-		if u, err := url.Parse(origin); err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
 			return false
 		}
 	}

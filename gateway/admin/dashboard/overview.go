@@ -188,7 +188,8 @@ func (o *Overviews) Last() *Overview {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if now := o.from.Now(); o.last == nil || now.Sub(o.made) >= overviewEvery || now.Before(o.made) {
-		o.last, o.made = newOverview(o.from, now), now
+		o.last = newOverview(o.from, now)
+		o.made = o.from.Now() // a store that is slow to answer is not asked by each of those who wait here, one after another
 	}
 	return o.last
 }

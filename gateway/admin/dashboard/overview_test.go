@@ -37,6 +37,25 @@ func TestAnOverviewIsMadeOnceASecond(t *testing.T) {
 	}
 }
 
+// TestASlowStoreIsAskedOnceForAllWhoWait: else each of those who wait for an overview would make another one, after the last.
+func TestASlowStoreIsAskedOnceForAllWhoWait(t *testing.T) {
+	t.Parallel()
+	now, asked := time.Unix(1_800_000_000, 0), 0
+	slow := source(prometheus.NewRegistry(), &now)
+	slow.Health = func() dashboard.Health {
+		asked++
+		now = now.Add(2 * time.Second)
+		return dashboard.Health{}
+	}
+	all := dashboard.NewOverviews(slow)
+	for range 16 {
+		all.Last()
+	}
+	if asked != 1 {
+		t.Errorf("16 pages at once have asked %d times, want once", asked)
+	}
+}
+
 // TestAnOverviewIsJSONWhateverTheMetricsHold: JSON has no NaN, and a page that expects a list meets no null.
 func TestAnOverviewIsJSONWhateverTheMetricsHold(t *testing.T) {
 	t.Parallel()

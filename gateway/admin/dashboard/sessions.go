@@ -19,7 +19,7 @@ const (
 	maxSessions  = 16
 	maxCodes     = 16
 	codeTime     = time.Minute
-	maxFailures  = 5 // of one address, before each more waits
+	maxFailures  = 5 // wrong tokens of one address, before each more waits
 	failureTime  = time.Minute
 	maxAddresses = 4096 // whose failures are remembered
 )
@@ -27,7 +27,7 @@ const (
 // Why somebody is not signed in.
 var (
 	errCode     = fmt.Errorf("%w: `wxgate dashboard` prints another one", answer.ErrDashboardCode)
-	errFailures = fmt.Errorf("%w: %d sign-ins from this address failed within %v", answer.ErrSignIns, maxFailures, failureTime)
+	errFailures = fmt.Errorf("%w: %d wrong tokens came from this address within %v", answer.ErrSignIns, maxFailures, failureTime)
 )
 
 // SessionTime is how long a session lasts.
@@ -87,53 +87,50 @@ func (s *Sessions) NewCode(token string) (secret string, expiresAt time.Time) {
 	return secret, c.expiresAt
 }
 
-// SignInByCode begins a session for whoever has a code, which is of no use afterwards. The error is answer.ErrDashboardCode or
-// answer.ErrSignIns.
-func (s *Sessions) SignInByCode(from netip.Addr, token, secret string) (session Session, key string, err error) {
-	return s.signIn(from, token, func(now time.Time) error {
-		sent := hashOf(secret)
-		i := slices.IndexFunc(s.codes, func(c code) bool { return c.secret == sent })
-		if i < 0 {
-			return errCode
-		}
-		c := s.codes[i]
-		s.codes = slices.Delete(s.codes, i, i+1)
-		if c.token != hashOf(token) || !now.Before(c.expiresAt) {
-			return errCode
-		}
-		return nil
-	})
+// SignInByCode begins a session for whoever has a code, which is of no use afterwards. The error is answer.ErrDashboardCode. Wrong codes
+// are not counted: nobody guesses one, and whoever shares the operator's address, as a web page does, could keep them out.
+func (s *Sessions) SignInByCode(token, secret string) (session Session, key string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sent := hashOf(secret)
+	i := slices.IndexFunc(s.codes, func(c code) bool { return c.secret == sent })
+	if i < 0 {
+		return Session{}, "", errCode
+	}
+	c, now := s.codes[i], s.now()
+	s.codes = slices.Delete(s.codes, i, i+1)
+	if c.token != hashOf(token) || !now.Before(c.expiresAt) {
+		return Session{}, "", errCode
+	}
+	session, key = s.begin(token, now)
+	return session, key, nil
 }
 
-// SignInByToken begins a session for whoever has the token itself. The error is answer.ErrAdminToken or
-// answer.ErrSignIns.
+// SignInByToken begins a session for whoever has the token itself. The error is answer.ErrAdminToken or, for an address that
+// has sent too many wrong ones, answer.ErrSignIns.
 func (s *Sessions) SignInByToken(from netip.Addr, token, sent string) (session Session, key string, err error) {
-	return s.signIn(from, token, func(time.Time) error {
-		if token == "" || hashOf(sent) != hashOf(token) {
-			return answer.ErrAdminToken
-		}
-		return nil
-	})
-}
-
-// signIn begins a session, whose key is for its browser alone, unless check refuses or the address has failed too often.
-func (s *Sessions) signIn(from netip.Addr, token string, check func(now time.Time) error) (session Session, key string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, sender := s.now(), senderOf(from)
 	if s.failed(sender, now).count >= maxFailures {
 		return Session{}, "", errFailures
 	}
-	if err := check(now); err != nil {
+	if token == "" || hashOf(sent) != hashOf(token) {
 		s.fail(sender, now)
-		return Session{}, "", err
+		return Session{}, "", answer.ErrAdminToken
 	}
+	session, key = s.begin(token, now)
+	return session, key, nil
+}
+
+// begin begins a session, whose key is for its browser alone. The lock is held.
+func (s *Sessions) begin(token string, now time.Time) (session Session, key string) {
 	key = rand.Text() + rand.Text()
 	session = Session{ExpiresAt: now.Add(SessionTime), secret: hashOf(key), token: hashOf(token)}
 	id := hashOf("id " + key)
 	session.ID = hex.EncodeToString(id[:4])
 	s.sessions = append(s.sessions[max(0, len(s.sessions)-maxSessions+1):], session)
-	return session, key, nil
+	return session, key
 }
 
 // Find returns the session that a key is of.

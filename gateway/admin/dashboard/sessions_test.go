@@ -29,9 +29,9 @@ func TestOfManyWhoSendOneCodeOneIsSignedIn(t *testing.T) {
 	code, _ := s.NewCode(token)
 	var in atomic.Int32
 	var group sync.WaitGroup
-	for i := range 64 {
+	for range 64 {
 		group.Go(func() {
-			if _, _, err := s.SignInByCode(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), token, code); err == nil {
+			if _, _, err := s.SignInByCode(token, code); err == nil {
 				in.Add(1)
 			}
 		})
@@ -51,7 +51,7 @@ func TestTheOldestCodeGoesWhenThereAreTooMany(t *testing.T) {
 		codes = append(codes, code)
 	}
 	for i, code := range codes {
-		_, _, err := s.SignInByCode(here, token, code)
+		_, _, err := s.SignInByCode(token, code)
 		if refused := errors.Is(err, answer.ErrDashboardCode); refused != (i == 0) {
 			t.Errorf("code %d: %v", i, err)
 		}
@@ -132,7 +132,7 @@ func TestNoEmptyTokenSignsIn(t *testing.T) {
 	if _, _, err := s.SignInByToken(here, "", ""); !errors.Is(err, answer.ErrAdminToken) {
 		t.Errorf("without server.admin_token, an empty one: %v", err)
 	}
-	if _, _, err := s.SignInByCode(here, "", ""); !errors.Is(err, answer.ErrDashboardCode) {
+	if _, _, err := s.SignInByCode("", ""); !errors.Is(err, answer.ErrDashboardCode) {
 		t.Errorf("an empty code: %v", err)
 	}
 }

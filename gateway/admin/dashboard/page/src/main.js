@@ -2,6 +2,17 @@
 import './app.css';
 import { Page } from './page.js';
 
-const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1] ?? '';
-if (code) history.replaceState(null, '', location.pathname);
-new Page().start(code);
+/** The code in the address, '' for none. */
+function takeCode() {
+  const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1] ?? '';
+  if (code) history.replaceState(null, '', location.pathname);
+  return code;
+}
+
+const page = new Page();
+page.start(takeCode());
+// In a tab that shows the page, another # is all that the address changes: nothing is loaded anew.
+addEventListener('hashchange', () => {
+  const code = takeCode();
+  if (code) page.useCode(code);
+});

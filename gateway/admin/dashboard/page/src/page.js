@@ -69,12 +69,20 @@ export class Page {
 
   /** Begins. @param {string} code of the address that `wxgate dashboard` printed, '' for none */
   async start(code) {
-    if (code) {
-      await api.signIn({ code }).catch((error) => {
-        this.notice = error.status === 401 ? this.context.t('signin.wrong.code') : this.explain(error);
-      });
-    }
+    if (code) await this.useCode(code);
     this.poller.start();
+  }
+
+  /** Signs in. @param {string} code */
+  async useCode(code) {
+    try {
+      await api.signIn({ code });
+      this.signedIn();
+    } catch (error) {
+      this.notice = error instanceof api.ApiError && error.status === 401 ? this.context.t('signin.wrong.code') : this.explain(error);
+      if (this.mustSignIn) this.showForm();
+      else this.context.say(this.notice);
+    }
   }
 
   /** One reading of everything. */

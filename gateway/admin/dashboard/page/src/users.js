@@ -21,14 +21,34 @@ export function questions(by, text) {
 /** @type {UserPage} */
 const NOBODY = { users: [], next: null };
 
-/** @param {'id' | 'openid' | 'nickname' | 'all'} by @param {string} text @returns {Promise<UserPage>} */
-async function ask(by, text) {
-  if (by !== 'id') return api.listUsers(by === 'all' ? { limit: PAGE } : by === 'openid' ? { openid: text } : { nickname: text, limit: PAGE });
+/**
+ * @param {'id' | 'openid' | 'nickname' | 'all'} by @param {string} text @param {number | null} after the end of the page before, null: there is none
+ * @returns {Promise<UserPage>}
+ */
+async function ask(by, text, after) {
+  if (by === 'openid') return api.listUsers({ openid: text });
+  if (by !== 'id') return api.listUsers({ ...(by === 'nickname' ? { nickname: text } : {}), limit: PAGE, ...(after === null ? {} : { after: String(after) }) });
   try {
     return { users: [await api.readUser(text)], next: null };
   } catch (error) {
     if (error instanceof api.ApiError && (error.status === 404 || error.status === 400)) return NOBODY;
     throw error;
+  }
+}
+
+/**
+ * The pages of what a search finds. One without users is not the end: the gateway looks at some thousand nicknames for one answer.
+ * @param {string} by @param {string} text @param {typeof ask} [from] @returns {AsyncGenerator<UserPage, void>}
+ */
+export async function* pages(by, text, from = ask) {
+  for (const question of questions(by, text)) {
+    let found = false;
+    for (let page = await from(question, text, null); ; page = await from(question, text, page.next)) {
+      found ||= page.users.length > 0;
+      if (page.users.length > 0 || page.next !== null) yield page;
+      if (page.next === null) break;
+    }
+    if (found) return;
   }
 }
 
@@ -40,13 +60,12 @@ export class Users {
     this.search = search;
     /** @type {Account[]} */
     this.found = [];
+    this.pages = pages(search.by, search.text);
     this.table = userTable(context);
-    this.more = button(t('users.more'), () => this.showMore(), 'small');
+    this.more = button(t('users.more'), () => this.load(), 'small');
     this.more.hidden = true;
     this.wrong = el('p', { class: 'wrong', role: 'alert' });
     this.element = el('div', { class: 'view' }, panel(t('users'), {}, this.form(), this.wrong, this.table.element, this.more));
-    /** @type {() => Promise<UserPage>} */
-    this.nextPage = () => Promise.resolve(NOBODY);
     this.find();
   }
 
@@ -64,39 +83,35 @@ export class Users {
       el('button', { type: 'submit', class: 'button primary' }, t('users.search')));
   }
 
-  async find() {
-    const { by, text } = this.search;
+  find() {
     this.found = [];
-    await this.load(async () => {
-      for (const question of questions(by, text)) {
-        const page = await ask(question, text);
-        if (page.users.length > 0) {
-          this.nextPage = () => api.listUsers({ ...(question === 'nickname' ? { nickname: text } : {}), limit: PAGE, after: String(this.after) });
-          return page;
-        }
-      }
-      return NOBODY;
-    });
+    this.pages = pages(this.search.by, this.search.text);
+    this.load();
   }
 
-  showMore() {
-    return this.load(this.nextPage);
-  }
-
-  /** @param {() => Promise<UserPage>} read */
-  async load(read) {
+  /** Shows the next page with users, unless another search has begun meanwhile. */
+  async load() {
+    const { pages: mine } = this;
+    let page = NOBODY;
+    let wrong = '';
     this.element.setAttribute('aria-busy', 'true');
     try {
-      const page = await read();
-      this.found = this.found.concat(page.users);
-      this.after = page.next;
-      this.more.hidden = page.next === null;
-      this.wrong.textContent = '';
+      do {
+        page = (await mine.next()).value ?? NOBODY;
+      } while (page.users.length === 0 && page.next !== null && mine === this.pages);
     } catch (error) {
-      this.wrong.textContent = this.context.explain(error);
+      wrong = this.context.explain(error);
     }
+    if (mine !== this.pages) return;
+    this.found = this.found.concat(page.users);
+    this.more.hidden = page.next === null;
+    this.wrong.textContent = wrong;
     this.table.update(this.found);
     this.element.removeAttribute('aria-busy');
+  }
+
+  destroy() {
+    this.pages = pages('id', ''); // whose first page nobody asks for
   }
 
   update() { /* people do not change every two seconds */ }

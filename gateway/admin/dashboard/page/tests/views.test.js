@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { funnel } from '../src/logins.js';
 import { sorted } from '../src/table.js';
-import { questions } from '../src/users.js';
+import { pages, questions } from '../src/users.js';
 
 test('a search asks for what the text can be', () => {
   assert.deepEqual(questions('any', ''), ['all']);
@@ -11,6 +11,20 @@ test('a search asks for what the text can be', () => {
   assert.deepEqual(questions('any', '小爱'), ['nickname']);
   assert.deepEqual(questions('any', '99999999999999999999'), ['openid', 'nickname']);
   assert.deepEqual(questions('nickname', '42'), ['nickname']);
+});
+
+test('a search goes on where the gateway stopped looking, and asks the next question when nobody was found', async () => {
+  const user = /** @type {import('../src/api.js').Account} */ ({ id: 7 });
+  const answers = { 'id null': { users: [], next: null }, 'nickname null': { users: [], next: 5000 }, 'nickname 5000': { users: [user], next: 6000 }, 'nickname 6000': { users: [], next: null } };
+  /** @type {string[]} */
+  const asked = [];
+  const found = [];
+  for await (const page of pages('any', '42', async (by, text, after) => {
+    asked.push(`${by} ${after}`);
+    return answers[/** @type {keyof typeof answers} */ (`${by} ${after}`)];
+  })) found.push(page.users.length);
+  assert.deepEqual(asked, Object.keys(answers));
+  assert.deepEqual(found, [0, 1]);
 });
 
 test('a funnel narrows at each stage', () => {
