@@ -2,6 +2,8 @@ package issuer_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -136,6 +138,35 @@ func TestAKeyThatIsReplacedWithoutANewKidIsFetchedToo(t *testing.T) {
 				t.Errorf("it was asked %d times within a minute, want 2", n)
 			}
 		})
+	}
+}
+
+// waiter is a context that says when somebody begins to wait for its end.
+type waiter struct {
+	context.Context
+
+	waits func()
+}
+
+func (w waiter) Done() <-chan struct{} {
+	w.waits()
+	return w.Context.Done()
+}
+
+// TestATokenIsNotJudgedByAnAnswerThatIsOlder has a key published while the keys before it are on their way.
+func TestATokenIsNotJudgedByAnAnswerThatIsOlder(t *testing.T) {
+	t.Parallel()
+	first, second := issuertest.NewKey(t, "1", "ES256"), issuertest.NewKey(t, "2", "ES256")
+	server, late := issuertest.NewServer(t, false, first), make(chan struct{})
+	server.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		<-late
+		server.Publish(t, second)
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{first.JWK()}})
+	})
+	s := newSet(t, config(server.URL, "ES256"))
+	ctx := waiter{t.Context(), sync.OnceFunc(func() { close(late) })}
+	if _, err := s.Verify(ctx, "admin", "Bearer "+second.Sign(t, issuertest.Claims(iss, aud, "7", nil))); err != nil {
+		t.Errorf("a token of the new key: %v", err)
 	}
 }
 

@@ -71,14 +71,17 @@ func (s *source) signerOf(ctx context.Context, t parsed) (*knownKeys, *key, erro
 			return before, signer, nil
 		}
 	}
-	s.awaitNewer(ctx)
-	known := s.keys.Load()
-	if known == nil {
-		return nil, nil, ErrUnavailable
-	}
-	if known != before {
-		if signer := t.signer(known.list); signer != nil {
-			return known, signer, nil
+	known := before
+	for range 2 { // a fetch that was under way may have been answered before the token's key was there
+		s.awaitNewer(ctx)
+		before, known = known, s.keys.Load()
+		if known == nil {
+			return nil, nil, ErrUnavailable
+		}
+		if known != before {
+			if signer := t.signer(known.list); signer != nil {
+				return known, signer, nil
+			}
 		}
 	}
 	tried, fitting := t.candidates(known.list)
