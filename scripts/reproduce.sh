@@ -15,7 +15,7 @@ cmp "$dist/SHA256SUMS" "$other/dist/SHA256SUMS"
 
 cd "$dist"
 sha256sum --quiet --check SHA256SUMS
-for archive in *.tar.gz; do tar -tzf "$archive" | grep -q /wxgate$ || { echo "reproduce: $archive has no wxgate" >&2; exit 1; }; done
+for archive in *.tar.gz; do [ "$(tar -tzf "$archive" | grep -c '/wxgate$')" = 1 ] || { echo "reproduce: $archive has no wxgate" >&2; exit 1; }; done
 for list in *.cdx.json; do
 	grep -q '"bomFormat": "CycloneDX"' "$list" && grep -q 'pkg:golang/github.com/dgraph-io/badger/v4@' "$list" || { echo "reproduce: $list is no list of modules" >&2; exit 1; }
 done
