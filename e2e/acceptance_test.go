@@ -179,7 +179,7 @@ func TestItIsVerified(t *testing.T) {
 		"another key":          {signed("another-key-another-key-another-key", other), "token_invalid"},
 		"no algorithm":         {encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".", "token_malformed"},
 		"a token of long ago":  {signed(jwtSecret, old), "token_expired"},
-		"a signature cut off":  {strings.TrimSuffix(token, token[len(token)-4:]), "token_malformed"},
+		"no signature":         {parts[0] + "." + parts[1], "token_malformed"},
 		"two tokens, one true": {token + "," + token, "token_malformed"},
 	} {
 		w.want(name, w.call("GET", "/api/v1/whoami", forged.token, ""), http.StatusUnauthorized, forged.reason)

@@ -235,7 +235,7 @@ func (w *world) serveManaged(trusted string) {
 // awaitCertificate waits until a handshake for a name succeeds, and returns the certificate.
 func (m *managedWorld) awaitCertificate(address, name string, pool *x509.CertPool) (leaf *x509.Certificate) {
 	m.world.t.Helper()
-	eventually(m.world.t, 60*time.Second, func() bool {
+	eventually(m.world.t, 180*time.Second, func() bool {
 		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: name})
 		if err != nil {
 			return false

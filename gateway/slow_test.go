@@ -170,7 +170,7 @@ func siege(headLimit, bodyLimit, every time.Duration) []slowKind {
 func TestSlowClientsAreCutAndOthersDoNotNotice(t *testing.T) {
 	service := upstreamtest.Echo(t)
 	e := newEdgeOf(t, service.URL, nil, nil, func(*upstreamConfig) {}, func(cfg *listen.Config) {
-		cfg.ReadHeader, cfg.BodyGrace, cfg.BodyStall, cfg.Linger = 300*time.Millisecond, 400*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond
+		cfg.ReadHeader, cfg.BodyGrace, cfg.BodyStall, cfg.Linger = time.Second, time.Second, time.Second, 100*time.Millisecond
 	})
 	kinds := siege(30*time.Second, 30*time.Second, 50*time.Millisecond)
 	besiege(t, e, e.token(t, "alice"), 30, kinds, func() []slowed { return attack(e.addr, 30, 0, kinds) })
