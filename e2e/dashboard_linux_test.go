@@ -164,6 +164,12 @@ func TestDashboardSignsInByTokenAndByCode(t *testing.T) {
 	d.says("main", "You are signed out.")
 	d.open(code)
 	d.says("main", "That code is wrong, used up or older than a minute.")
+
+	d.eval(fmt.Sprintf("location.hash = %q", d.code())) // pasted into the same tab: nothing is loaded anew
+	d.says(".state", "Ready")
+	if got := d.eval("location.href"); strings.Contains(got, "code") {
+		t.Errorf("got %s, want an address without the code", got)
+	}
 }
 
 func TestDashboardSaysThatASessionHasEnded(t *testing.T) {
