@@ -1,4 +1,4 @@
-package dashboard_test
+package dashboard
 
 import (
 	"errors"
@@ -9,23 +9,22 @@ import (
 	"testing"
 	"time"
 
-	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/answer"
 )
 
 const token = "the-token-of-the-operator"
 
-func sessions() (*dashboard.Sessions, func(time.Duration)) {
+func newSessions() (*Sessions, func(time.Duration)) {
 	var ahead atomic.Int64
 	began := time.Unix(1_800_000_000, 0)
-	return dashboard.NewSessions(func() time.Time { return began.Add(time.Duration(ahead.Load())) }), func(d time.Duration) { ahead.Add(int64(d)) }
+	return NewSessions(func() time.Time { return began.Add(time.Duration(ahead.Load())) }), func(d time.Duration) { ahead.Add(int64(d)) }
 }
 
 var here = netip.MustParseAddr("127.0.0.1")
 
 func TestOfManyWhoSendOneCodeOneIsSignedIn(t *testing.T) {
 	t.Parallel()
-	s, _ := sessions()
+	s, _ := newSessions()
 	code, _ := s.NewCode(token)
 	var in atomic.Int32
 	var group sync.WaitGroup
@@ -44,7 +43,7 @@ func TestOfManyWhoSendOneCodeOneIsSignedIn(t *testing.T) {
 
 func TestTheOldestCodeGoesWhenThereAreTooMany(t *testing.T) {
 	t.Parallel()
-	s, _ := sessions()
+	s, _ := newSessions()
 	var codes []string
 	for range 17 {
 		code, _ := s.NewCode(token)
@@ -60,7 +59,7 @@ func TestTheOldestCodeGoesWhenThereAreTooMany(t *testing.T) {
 
 func TestFailuresAreOfAnAddressAndEnd(t *testing.T) {
 	t.Parallel()
-	s, advance := sessions()
+	s, advance := newSessions()
 	guess := func(from string, want error) {
 		t.Helper()
 		if _, _, err := s.SignInByToken(netip.MustParseAddr(from), token, "guess"); !errors.Is(err, want) {
@@ -89,11 +88,14 @@ func TestFailuresAreOfAnAddressAndEnd(t *testing.T) {
 
 func TestAHostOfAddressesKeepsNobodyOutAndTakesNoMemory(t *testing.T) {
 	t.Parallel()
-	s, _ := sessions()
+	s, _ := newSessions()
 	for i := range 20_000 {
 		from := netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, byte(i >> 16), byte(i >> 8), byte(i)})
 		if _, _, err := s.SignInByToken(from, token, "guess"); !errors.Is(err, answer.ErrAdminToken) {
 			t.Fatalf("guess %d: %v", i, err)
+		}
+		if len(s.failures) > maxAddresses {
+			t.Fatalf("after guess %d, %d addresses are remembered, want %d at most", i, len(s.failures), maxAddresses)
 		}
 	}
 	if _, _, err := s.SignInByToken(here, token, token); err != nil {
@@ -103,7 +105,7 @@ func TestAHostOfAddressesKeepsNobodyOutAndTakesNoMemory(t *testing.T) {
 
 func TestASessionIsOfOneTokenAndLastsEightHours(t *testing.T) {
 	t.Parallel()
-	s, advance := sessions()
+	s, advance := newSessions()
 	session, key, err := s.SignInByToken(here, token, token)
 	if err != nil || len(session.ID) != 8 {
 		t.Fatalf("got %+v, %v", session, err)
@@ -128,7 +130,7 @@ func TestASessionIsOfOneTokenAndLastsEightHours(t *testing.T) {
 
 func TestNoEmptyTokenSignsIn(t *testing.T) {
 	t.Parallel()
-	s, _ := sessions()
+	s, _ := newSessions()
 	if _, _, err := s.SignInByToken(here, "", ""); !errors.Is(err, answer.ErrAdminToken) {
 		t.Errorf("without server.admin_token, an empty one: %v", err)
 	}
