@@ -52,6 +52,9 @@ func (o *observer) endTrace(ex *Exchange, key seriesKey, at time.Time) {
 	with := tracing.Result{
 		RequestID: ex.id, Method: key.method, Scheme: ex.scheme(), Version: ex.request.Version, Status: key.status, Reason: key.reason, At: at,
 	}
+	if key.method == methodOther {
+		with.Method = ""
+	}
 	if ex.route != nil {
 		with.Route = ex.route.pattern
 	}

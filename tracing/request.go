@@ -45,7 +45,7 @@ func (r Request) Recorded() bool { return r.recorded != nil }
 // access log has it.
 type Result struct {
 	RequestID string
-	Method    string
+	Method    string // "": one that is not known
 	Route     string // the pattern; "": none matched
 	Scheme    string
 	Version   string // of HTTP
@@ -59,14 +59,14 @@ func (r Request) End(with Result) {
 	if r.recorded == nil {
 		return
 	}
-	name := with.Method
+	name, method := cmp.Or(with.Method, "HTTP"), cmp.Or(with.Method, "_OTHER")
 	if with.Route != "" {
 		name += " " + with.Route
 		r.recorded.SetAttributes(attribute.String("http.route", with.Route))
 	}
 	r.recorded.SetName(name)
 	r.recorded.SetAttributes(
-		attribute.String("http.request.method", with.Method), attribute.Int("http.response.status_code", with.Status),
+		attribute.String("http.request.method", method), attribute.Int("http.response.status_code", with.Status),
 		attribute.String("url.scheme", with.Scheme), attribute.String("network.protocol.version", with.Version),
 		attribute.String("wxgate.request_id", with.RequestID),
 	)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,8 +20,11 @@ func (t *roundTrip) startSpan(e *endpoint) {
 	at := e.target.origin
 	t.span.Set(
 		attribute.String("http.request.method", t.req.Method), attribute.String("network.protocol.version", "1.1"),
-		attribute.String("wxgate.upstream", t.up.name), attribute.String("wxgate.target", at.String()), attribute.String("network.peer.address", e.address),
+		attribute.String("wxgate.upstream", t.up.name), attribute.String("wxgate.target", at.String()),
 	)
+	if peer, err := netip.ParseAddrPort(e.address); err == nil {
+		t.span.Set(attribute.String("network.peer.address", peer.Addr().String()), attribute.Int("network.peer.port", int(peer.Port())))
+	}
 	if port, err := strconv.Atoi(at.Port); err == nil {
 		t.span.Set(attribute.String("server.address", at.Host), attribute.Int("server.port", port))
 	}
