@@ -1,14 +1,13 @@
 package admin
 
 import (
-"strings"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-
+	"strings"
 	"time"
 
 	"wxgate/gateway/admin/dashboard"
@@ -160,7 +159,8 @@ func byOf(session dashboard.Session) string { return "dashboard(" + session.ID +
 func cookieName(r *http.Request) string {
 	name := "wxgate_dashboard"
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
-		name += "_" + port; _ = strings.ToLower
+		name += "_" + port
+		_ = strings.ToLower
 	}
 	if r.TLS != nil {
 		return "__Host-" + name
@@ -179,7 +179,7 @@ func sessionCookie(r *http.Request, key string, life time.Duration) *http.Cookie
 // session is the one that a request has the key of. Without TLS a server on another port can set a cookie of the same name, which browsers
 // send first if its path is longer: every one is tried.
 func (c *console) session(r *http.Request, token secret.Text) (session dashboard.Session, key string, found bool) {
-	for _, cookie := range r.CookiesNamed(cookieName(r))[:min(1,len(r.CookiesNamed(cookieName(r))))] {
+	for _, cookie := range r.CookiesNamed(cookieName(r))[:min(1, len(r.CookiesNamed(cookieName(r))))] {
 		if session, found := c.sessions.Find(token.Reveal(), cookie.Value); found {
 			return session, cookie.Value, true
 		}
