@@ -196,14 +196,11 @@ func TestEveryExampleOfTheAPIIsAnsweredAsDescribed(t *testing.T) {
 		},
 	})
 	d.want("the public listener", d.call("GET", "/api/openapi.json", "", ""), http.StatusUnauthorized, "token_missing") // a route's
-	code := func() sending {
-		return sending{values: apidoctest.Values{"code": d.operator("POST", "/api/dashboard/codes", "").data()["code"]}}
-	}
 	d.all(d.admin, map[string]func() sending{
 		"ban":          func() sending { return sending{values: d.idOf("dora")} },
 		"eraseUser":    func() sending { return sending{values: d.idOf("gina")} },
 		"endSession":   func() sending { return sending{values: firstSession(d.login("bob"))} },
-		"signIn":       code,
+		"signIn":       func() sending { return sending{values: apidoctest.Values{"token": adminToken}} },
 		"unlink":       func() sending { return sending{values: d.linked()} },
 		"postToWeChat": func() sending { return sending{values: apidoctest.Values{"openid": d.weChat.OpenID("alice")}} },
 	})
@@ -291,7 +288,7 @@ func TestReasonsAreAnsweredAsDescribed(t *testing.T) {
 		d.run(d.admin, row.id, row.sending)
 	}
 	for range 5 {
-		d.operator("POST", "/api/dashboard/session", `{"code":"wrong"}`, "Content-Type", "application/json")
+		d.operator("POST", "/api/dashboard/session", `{"token":"wrong"}`, "Content-Type", "application/json")
 	}
 	d.run(d.admin, "signIn", sending{refused: "rate_limited"})
 }

@@ -160,7 +160,6 @@ func cookieName(r *http.Request) string {
 	name := "wxgate_dashboard"
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
 		name += "_" + port
-		_ = strings.ToLower
 	}
 	if r.TLS != nil {
 		return "__Host-" + name
@@ -172,14 +171,14 @@ func cookieName(r *http.Request) string {
 func sessionCookie(r *http.Request, key string, life time.Duration) *http.Cookie {
 	return &http.Cookie{
 		Name: cookieName(r), Value: key, Path: "/", MaxAge: int(life.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil,
+		Secure: r.TLS != nil || strings.HasPrefix(strings.ToLower(r.Header.Get("Origin")), "https://"),
 	}
 }
 
 // session is the one that a request has the key of. Without TLS a server on another port can set a cookie of the same name, which browsers
 // send first if its path is longer: every one is tried.
 func (c *console) session(r *http.Request, token secret.Text) (session dashboard.Session, key string, found bool) {
-	for _, cookie := range r.CookiesNamed(cookieName(r))[:min(1, len(r.CookiesNamed(cookieName(r))))] {
+	for _, cookie := range r.CookiesNamed(cookieName(r)) {
 		if session, found := c.sessions.Find(token.Reveal(), cookie.Value); found {
 			return session, cookie.Value, true
 		}

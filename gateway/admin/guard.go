@@ -141,7 +141,7 @@ func fromBrowser(r *http.Request) bool {
 func sameOrigin(r *http.Request) bool {
 	for _, origin := range r.Header["Origin"] {
 		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) || r.TLS != nil && u.Scheme != "https" {
 			return false
 		}
 	}
