@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed dist
@@ -29,9 +30,10 @@ type Page struct{ files map[string]file }
 
 // file is a file of the page as it is answered.
 type file struct {
-	contentType   string
-	etag          string
-	plain, zipped []byte // zipped: with gzip; nil where that is no shorter
+	contentType string
+	etag        string
+	plain       []byte
+	zipped      func() []byte // with gzip, made when somebody first takes it; nil where that is no shorter
 }
 
 // NewPage reads the files that are in the program.
@@ -76,21 +78,22 @@ func newFile(name string, content []byte) (f file, err error) {
 	}
 	sum := sha256.Sum256(content)
 	f.etag, f.plain = `"`+hex.EncodeToString(sum[:12])+`"`, content
+	f.zipped = sync.OnceValue(func() []byte { return zip(content) })
+	return f, nil
+}
+
+func zip(content []byte) []byte {
 	var zipped bytes.Buffer
 	z, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	if err != nil {
-		return f, err
+		return nil
 	}
-	if _, err := z.Write(content); err != nil {
-		return f, err
+	_, _ = z.Write(content) // a buffer takes all, as in Close
+	_ = z.Close()
+	if zipped.Len() >= len(content) {
+		return nil
 	}
-	if err := z.Close(); err != nil {
-		return f, err
-	}
-	if zipped.Len() < len(content) {
-		f.zipped = zipped.Bytes()
-	}
-	return f, nil
+	return zipped.Bytes()
 }
 
 // Serve answers with a file, "index.html" or the name behind /dashboard/, and reports whether there is one.
@@ -106,9 +109,11 @@ func (p *Page) Serve(w http.ResponseWriter, r *http.Request, name string) (found
 	h.Set("Cache-Control", "no-cache") // a new gateway has a new page: the ETag is compared each time
 	h.Set("Vary", "Accept-Encoding")
 	etag, body := f.etag, f.plain
-	if f.zipped != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		etag, body = strings.TrimSuffix(f.etag, `"`)+`-gzip"`, f.zipped
-		h.Set("Content-Encoding", "gzip")
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if zipped := f.zipped(); zipped != nil {
+			etag, body = strings.TrimSuffix(f.etag, `"`)+`-gzip"`, zipped
+			h.Set("Content-Encoding", "gzip")
+		}
 	}
 	h.Set("ETag", etag)
 	if r.Header.Get("If-None-Match") == etag {
