@@ -63,21 +63,16 @@ func (fs *Faults) OneOf(path, got string, allowed ...string) {
 // Between wants a value from least to most.
 func Between[T cmp.Ordered](fs *Faults, path string, got, least, most T) {
 	if got < least || got > most {
-		fs.Add(path, "%s is not between %s and %s", text(got), text(least), text(most))
+		fs.Add(path, "%s is not between %s and %s", Text(got), Text(least), Text(most))
 	}
 }
 
-// text is a value as it is written: 1m, not 1m0s.
-func text(value any) string {
-	if d, ok := value.(time.Duration); ok {
-		return DurationText(d)
+// Text is a value as a file has it: by its String, and a duration as people write it, 1m and 168h instead of 1m0s and 168h0m0s.
+func Text(value any) string {
+	s := fmt.Sprint(value)
+	if _, ok := value.(time.Duration); !ok {
+		return s
 	}
-	return fmt.Sprint(value)
-}
-
-// DurationText writes a duration as people do: 1m and 168h, not 1m0s and 168h0m0s.
-func DurationText(d time.Duration) string {
-	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
 	}

@@ -2,13 +2,13 @@ package strictyaml
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
+
+	"wxgate/input"
 )
 
 // masked stands in the place of what is not shown.
@@ -142,7 +142,7 @@ func (p *printer) element(value reflect.Value, at cursor, indent string) {
 }
 
 func (p *printer) scalar(value reflect.Value, path string) string {
-	text := textOf(value)
+	text := input.Text(value.Interface())
 	switch {
 	case value.Kind() == reflect.String && value.Len() == 0:
 		return `""`
@@ -151,26 +151,6 @@ func (p *printer) scalar(value reflect.Value, path string) string {
 	case takesText(value.Type()):
 		text = p.password.ReplaceAllLiteralString(text, "://"+masked+"@")
 		return p.quoted(strings.ReplaceAll(text, "$", "$$")) // so that it is no reference
-	}
-	return text
-}
-
-// textOf is a value as the file has it.
-func textOf(value reflect.Value) string {
-	if d, ok := value.Interface().(time.Duration); ok {
-		return durationText(d)
-	}
-	return fmt.Sprint(value.Interface()) // which calls String
-}
-
-// durationText leaves out what is zero: 168h, not 168h0m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
 }

@@ -224,13 +224,8 @@ func (g *generator) short(t reflect.Type) *schema {
 
 // written is a default as it would be written, nil where that is nothing or more than one value.
 func written(v reflect.Value) any {
-	switch value := v.Interface().(type) {
-	case time.Duration:
-		return input.DurationText(value)
-	case fmt.Stringer:
-		if v.Kind() == reflect.Struct || v.Kind() == reflect.Int64 {
-			return value.String()
-		}
+	if _, ok := v.Interface().(fmt.Stringer); ok && (v.Kind() == reflect.Struct || v.Kind() == reflect.Int64) {
+		return input.Text(v.Interface())
 	}
 	switch v.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64, reflect.Uint16:
