@@ -1,52 +1,36 @@
 // What a team ticks off before it trusts a login, the front end's half: docs/acceptance.md. The back end's half is in
 // e2e/acceptance_test.go, and `make acceptance` runs both.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { startChromium, startPhone } from './phone.mjs';
-import { startWorld } from './world.mjs';
+import { test } from 'node:test';
+import { openStage } from './stage.mjs';
 
 const LOGIN = 'POST /api/v1/auth/wx-login';
 
-let world;
-let browser;
-before(async () => {
-  world = await startWorld();
-  browser = await startChromium();
-}, { timeout: 300000 });
-after(async () => {
-  if (browser) await browser.close();
-  if (world) await world.stop();
-});
-
-/** @param {string} person @param {(phone: any) => Promise<void>} story */
-const withPhone = (person, story, options = {}) => async () => {
-  const phone = await startPhone(browser, { world, person, ...options });
-  await story(phone);
-  await phone.close();
-};
+const stage = openStage();
+const { withPhone } = stage;
 
 test('wx.login gives a code', withPhone('adam', async (phone) => {
   const codeOf = () => phone.page.evaluate(() => new Promise((success, fail) => { phone.wx.login({ success: ({ code }) => success(code), fail }); }));
   const codes = [await codeOf(), await codeOf()];
   for (const code of codes) assert.match(code, /^[\w-]{8,}$/);
   assert.notEqual(codes[0], codes[1]);
-  const { status } = await world.call('POST', '/api/v1/auth/wx-login', '', { code: codes[0] });
+  const { status } = await stage.world.call('POST', '/api/v1/auth/wx-login', '', { code: codes[0] });
   assert.equal(status, 200, 'a code logs in');
 }));
 
 test("the user's nickname and avatar are obtained", withPhone('beth', async (phone) => {
   await phone.logIn({ nickName: '小厨', avatar: true });
-  const { data } = await world.call('GET', '/api/v1/user/profile', await phone.storage('access_token'));
+  const { data } = await stage.world.call('GET', '/api/v1/user/profile', await phone.storage('access_token'));
   assert.equal(data.data.nickname, '小厨');
   assert.match(data.data.avatar, /^https?:\/\//, 'the picture is where others can see it');
   await phone.sees('小厨');
 }));
 
 test('the login request reaches the back end', withPhone('carl', async (phone) => {
-  const before = await world.counted('wxgate_authn_logins_total');
+  const before = await stage.world.counted('wxgate_authn_logins_total');
   await phone.logIn();
   assert.equal(phone.requests.filter((request) => request === LOGIN).length, 1);
-  assert.equal(await world.counted('wxgate_authn_logins_total'), before + 1);
+  assert.equal(await stage.world.counted('wxgate_authn_logins_total'), before + 1);
 }));
 
 test('the token is stored', withPhone('dora', async (phone) => {
@@ -56,7 +40,7 @@ test('the token is stored', withPhone('dora', async (phone) => {
   assert.equal(token.split('.').length, 3);
   await phone.boot();
   assert.equal(await phone.storage('access_token'), token, 'after a cold start');
-  const { status } = await world.call('GET', '/api/v1/user/profile', token);
+  const { status } = await stage.world.call('GET', '/api/v1/user/profile', token);
   assert.equal(status, 200);
 }));
 
@@ -65,7 +49,7 @@ test('the stored user is read back', withPhone('emil', async (phone) => {
   await phone.boot();
   await phone.sees('大厨');
   const stored = await phone.page.evaluate(() => phone.load('utils/wechat-login').getLocalUserInfo());
-  const { data } = await world.call('GET', '/api/v1/user/profile', await phone.storage('access_token'));
+  const { data } = await stage.world.call('GET', '/api/v1/user/profile', await phone.storage('access_token'));
   assert.deepEqual([stored.id, stored.openid, stored.nickname], [data.data.id, data.data.openid, '大厨']);
   assert.equal(phone.requests.filter((request) => request === LOGIN).length, 1, 'without another login');
 }));
@@ -91,7 +75,7 @@ test('logging out works', withPhone('gina', async (phone) => {
   await phone.tap('退出登录');
   await phone.isAt('pages/index/index');
   assert.equal(await phone.storage('access_token'), '');
-  const { status, data } = await world.call('GET', '/api/v1/user/profile', token);
+  const { status, data } = await stage.world.call('GET', '/api/v1/user/profile', token);
   assert.deepEqual([status, data.reason], [401, 'token_revoked']);
   await phone.boot();
   await phone.sees('登录后可以给菜谱点赞');

@@ -1,27 +1,17 @@
 // What `wxgate demo` shows, in a desktop browser with a mouse: the committed build, behind the Go handler.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { contrasts } from './looks.mjs';
-import { startChromium } from './phone.mjs';
-import { startWorld } from './world.mjs';
+import { openStage } from './stage.mjs';
 
-let world;
-let browser;
-before(async () => {
-  world = await startWorld();
-  browser = await startChromium();
-}, { timeout: 300000 });
-after(async () => {
-  if (browser) await browser.close();
-  if (world) await world.stop();
-});
+const stage = openStage();
 
 test('a newcomer without DevTools clicks through login, list and profile', async () => {
-  const page = await browser.newPage({ viewport: { width: 1100, height: 860 } });
+  const page = await stage.browser.newPage({ viewport: { width: 1100, height: 860 } });
   page.setDefaultTimeout(8000);
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(world.demo);
+  await page.goto(stage.world.demo);
   const top = page.locator('.wx-frame:not([hidden])');
   await top.getByText('红烧肉').waitFor();
   await top.getByRole('button', { name: '登录' }).click();
@@ -56,11 +46,11 @@ test('a newcomer without DevTools clicks through login, list and profile', async
 });
 
 test('a newcomer buys a recipe: the sandbox takes the money and pushes through the page to the gateway', async () => {
-  const page = await browser.newPage({ viewport: { width: 1100, height: 860 } });
+  const page = await stage.browser.newPage({ viewport: { width: 1100, height: 860 } });
   page.setDefaultTimeout(8000);
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(world.demo);
+  await page.goto(stage.world.demo);
   await page.locator('#person').selectOption('bob');
   const top = page.locator('.wx-frame:not([hidden])');
   const answer = () => page.locator('#modal').getByRole('button', { name: '确定' }).click();
@@ -79,11 +69,11 @@ test('a newcomer buys a recipe: the sandbox takes the money and pushes through t
 });
 
 test('a newcomer hears the chef piece by piece, stops it, exports the data and deletes the account', async () => {
-  const page = await browser.newPage({ viewport: { width: 1100, height: 860 } });
+  const page = await stage.browser.newPage({ viewport: { width: 1100, height: 860 } });
   page.setDefaultTimeout(8000);
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(world.demo);
+  await page.goto(stage.world.demo);
   const top = page.locator('.wx-frame:not([hidden])');
   await page.locator('#person').selectOption('bob');
   await top.getByText('红烧肉').waitFor();
@@ -118,9 +108,9 @@ const picture = (page, name) => page.screenshot({ fullPage: true, path: new URL(
 for (const [name, viewport] of Object.entries(widths)) {
   for (const colorScheme of ['light', 'dark']) {
     test(`${name}, ${colorScheme}: nothing scrolls sideways, no band is left empty, and every text can be read`, async () => {
-      const page = await browser.newPage({ viewport, colorScheme });
+      const page = await stage.browser.newPage({ viewport, colorScheme });
       page.setDefaultTimeout(8000);
-      await page.goto(world.demo);
+      await page.goto(stage.world.demo);
       const top = page.locator('.wx-frame:not([hidden])');
       await top.getByText('红烧肉').waitFor();
       const { scrolls, gap, beyond } = await page.evaluate(() => {
@@ -149,9 +139,9 @@ for (const [name, viewport] of Object.entries(widths)) {
 }
 
 test('the demo is logged into, and a recipe liked, by the keyboard alone', async () => {
-  const page = await browser.newPage({ viewport: widths.desktop });
+  const page = await stage.browser.newPage({ viewport: widths.desktop });
   page.setDefaultTimeout(8000);
-  await page.goto(world.demo);
+  await page.goto(stage.world.demo);
   const top = page.locator('.wx-frame:not([hidden])');
   const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label') || document.activeElement.textContent.trim());
   const tabTo = async (wanted) => {

@@ -1,31 +1,16 @@
 // The example mini-program against the real gateway: what a user does, in the order of a first day.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { createProxy } from '../../cloudfunctions/api-proxy/proxy.js';
 import { readSettings } from '../../cloudfunctions/api-proxy/settings.js';
 import { contrasts, overflows } from './looks.mjs';
-import { startChromium, startPhone } from './phone.mjs';
-import { SECRET, eventually, startWorld } from './world.mjs';
+import { openStage } from './stage.mjs';
+import { SECRET, eventually } from './world.mjs';
 
-let world;
-let browser;
-before(async () => {
-  world = await startWorld();
-  browser = await startChromium();
-}, { timeout: 300000 });
-after(async () => {
-  if (browser) await browser.close();
-  if (world) await world.stop();
-});
+const stage = openStage();
+const { withPhone } = stage;
 
 const REFRESHES = 'wxgate_authn_refreshes_total';
-
-/** @param {string} person @param {(phone: any) => Promise<void>} story */
-const withPhone = (person, story, options = {}) => async () => {
-  const phone = await startPhone(browser, { world, person, ...options });
-  await story(phone);
-  await phone.close();
-};
 
 test('a guest browses the list and a recipe', withPhone('guest', async (phone) => {
   await phone.sees('红烧肉');
@@ -149,9 +134,9 @@ test('a recipe that was bought on another device is not paid again, and is there
   await phone.tap('清蒸鲈鱼');
   await phone.sees('¥1 购买做法');
   const token = await phone.storage('access_token');
-  const { data } = await world.call('POST', '/api/v1/pay/virtual/sign', token, { order: { recipe: 4 } });
+  const { data } = await stage.world.call('POST', '/api/v1/pay/virtual/sign', token, { order: { recipe: 4 } });
   await phone.host_pay(data.data);
-  await eventually('the delivery', async () => (await world.call('GET', '/api/v1/recipes/4', token)).data.data.bought);
+  await eventually('the delivery', async () => (await stage.world.call('GET', '/api/v1/recipes/4', token)).data.data.bought);
   await phone.tap('购买做法');
   await phone.toast('该订单无法支付');
   await phone.sees('申请退款');
@@ -160,8 +145,8 @@ test('a recipe that was bought on another device is not paid again, and is there
 
 test('a login on another device makes the session_key stale, and the payment succeeds all the same, with one login more', withPhone('xavier', async (phone) => {
   await phone.logIn();
-  const code = await world.code('xavier');
-  await fetch(`${world.wechat}/sns/jscode2session?appid=wx0000000000demo00&secret=sandbox-secret-of-the-tests&grant_type=authorization_code&js_code=${code}`);
+  const code = await stage.world.code('xavier');
+  await fetch(`${stage.world.wechat}/sns/jscode2session?appid=wx0000000000demo00&secret=sandbox-secret-of-the-tests&grant_type=authorization_code&js_code=${code}`);
   await phone.tap('清蒸鲈鱼');
   await phone.tap('购买做法');
   await phone.page.locator('#modal').getByRole('button', { name: '确定' }).tap();
@@ -206,8 +191,8 @@ test('the chef answers in pieces, after a login, and can be stopped', withPhone(
 
 test('a stream whose token has expired is refreshed once before the first piece, and one that is refused says why', withPhone('chloe', async (phone) => {
   await phone.logIn();
-  await phone.store('access_token', world.expired(await phone.storage('access_token')));
-  const before = await world.counted(REFRESHES);
+  await phone.store('access_token', stage.world.expired(await phone.storage('access_token')));
+  const before = await stage.world.counted(REFRESHES);
   const ask = (question) => phone.page.evaluate(async (words) => {
     const { stream } = phone.load('utils/wechat-login');
     const pieces = [];
@@ -216,7 +201,7 @@ test('a stream whose token has expired is refreshed once before the first piece,
     return { told, pieces };
   }, question);
   const { told, pieces } = await ask('番茄炒蛋');
-  assert.deepEqual([told, pieces.join('').slice(0, 4), await world.counted(REFRESHES) - before], [200, '番茄炒蛋', 1]);
+  assert.deepEqual([told, pieces.join('').slice(0, 4), await stage.world.counted(REFRESHES) - before], [200, '番茄炒蛋', 1]);
   assert.ok(pieces.length > 5, `${pieces.length} pieces`);
   assert.deepEqual(await ask(''), { told: [400, 'invalid_request', 'question 应为 1 到 100 个字', true], pieces: [] });
   await phone.page.evaluate(() => phone.load('utils/wechat-login').logout());
@@ -227,7 +212,7 @@ test('a stream whose token has expired is refreshed once before the first piece,
 test('a quota that is used up is told in numbers, and nothing is shown as an answer', withPhone('quincy', async (phone) => {
   await phone.logIn();
   const token = await phone.storage('access_token');
-  for (let i = 0; i < 5; i += 1) assert.equal((await world.call('POST', '/api/v1/chef', token, { question: '' })).status, 400);
+  for (let i = 0; i < 5; i += 1) assert.equal((await stage.world.call('POST', '/api/v1/chef', token, { question: '' })).status, 400);
   await phone.page.evaluate(() => phone.pages.push('/pages/chef/chef'));
   await phone.top.getByPlaceholder('红烧肉怎么做').fill('红烧肉？');
   await phone.tap('问一问');
@@ -274,7 +259,7 @@ test('an account is deleted after a question; neither a visit nor a cold start t
   await phone.isAt('pages/index/index');
   await phone.sees('你好，欢迎来到食堂');
   assert.deepEqual([await phone.storage('access_token'), await phone.storage('access_token_life'), await phone.storage('user_info')], ['', '', '']);
-  assert.equal((await world.call('GET', '/api/v1/user/profile', token)).status, 401, 'every session has ended');
+  assert.equal((await stage.world.call('GET', '/api/v1/user/profile', token)).status, 401, 'every session has ended');
   await phone.boot();
   await phone.sees('你好，欢迎来到食堂');
   await phone.tap('红烧肉');
@@ -336,18 +321,18 @@ test('the list and the devices come by themselves when the phone is online again
 const LIST = 'GET /api/v1/recipes';
 
 test('of two loads of the list that race, the answer to the older one changes nothing when it comes last', withPhone('xena', async (phone) => {
-  const author = await world.login('xena');
+  const author = await stage.world.login('xena');
   await phone.sees('红烧肉');
   const older = phone.hold(LIST);
   await phone.page.evaluate(() => { phone.pages.pullDown(); });
   await older.arrived;
-  const { data } = await world.call('POST', '/api/v1/recipes', author, { title: '后来的面', minutes: 5, ingredients: ['面'], steps: ['煮'] });
+  const { data } = await stage.world.call('POST', '/api/v1/recipes', author, { title: '后来的面', minutes: 5, ingredients: ['面'], steps: ['煮'] });
   await phone.page.evaluate(() => phone.pages.current.onShow());
   await phone.sees('后来的面');
   older.release();
   await phone.settled();
   await phone.sees('后来的面');
-  await world.call('DELETE', `/api/v1/recipes/${data.data.id}`, author);
+  await stage.world.call('DELETE', `/api/v1/recipes/${data.data.id}`, author);
 }));
 
 test('a list that fails late does not hide the one that came meanwhile', withPhone('yara', async (phone) => {
@@ -377,7 +362,7 @@ test('a recipe that was asked for before the like does not take the like away', 
 
 test('a device that was ended does not come back with an older list', withPhone('abel', async (phone) => {
   await phone.logIn();
-  await world.login('abel');
+  await stage.world.login('abel');
   await phone.tap('我的');
   await phone.sees('本机');
   const older = phone.hold('GET /api/v1/auth/sessions');
@@ -417,7 +402,7 @@ test('a page that was left leads nowhere any more, whatever its answer says', wi
 test('an avatar is cut, uploaded through the gateway and saved as a URL that everybody can load', withPhone('carol', async (phone) => {
   await phone.logIn({ nickName: '卡罗', avatar: true });
   const { avatar } = await phone.storage('user_info');
-  assert.match(avatar, new RegExp(`^${world.base}/uploads/.+\\.png$`));
+  assert.match(avatar, new RegExp(`^${stage.world.base}/uploads/.+\\.png$`));
   const picture = await fetch(avatar);
   assert.deepEqual([picture.status, picture.headers.get('content-type')], [200, 'image/png']);
   await phone.top.locator('image.face').waitFor();
@@ -443,38 +428,38 @@ test('an old base library offers the profile that it still knows, and its https 
 
 test('two requests that meet 401 together are one refresh at the gateway', withPhone('dave', async (phone) => {
   await phone.logIn();
-  await phone.store('access_token', world.expired(await phone.storage('access_token')));
-  const before = await world.counted(REFRESHES);
+  await phone.store('access_token', stage.world.expired(await phone.storage('access_token')));
+  const before = await stage.world.counted(REFRESHES);
   const statuses = await phone.page.evaluate(async () => {
     const { request } = phone.load('utils/wechat-login');
     const answers = await Promise.all([request({ url: '/api/v1/user/profile' }), request({ url: '/api/v1/recipes/1/like', method: 'POST' })]);
     return answers.map((answer) => answer.statusCode);
   });
   assert.deepEqual(statuses, [200, 200]);
-  assert.equal(await world.counted(REFRESHES) - before, 1);
+  assert.equal(await stage.world.counted(REFRESHES) - before, 1);
   assert.equal(phone.requests.filter((request) => request.endsWith('wx-login')).length, 1);
 }));
 
 test('a token that expired while offline is refreshed when the network is back', withPhone('erin', async (phone) => {
   await phone.logIn({ nickName: '艾琳' });
-  await phone.store('access_token', world.expired(await phone.storage('access_token')));
+  await phone.store('access_token', stage.world.expired(await phone.storage('access_token')));
   phone.online = false;
   await phone.page.evaluate(() => phone.pages.pullDown());
   await phone.sees('网络不可用');
   await phone.sees('艾琳');
   await phone.picture('index-offline');
   phone.online = true;
-  const before = await world.counted(REFRESHES);
+  const before = await stage.world.counted(REFRESHES);
   await phone.tap('再试一次');
   await phone.page.waitForFunction(() => !phone.pages.current.data.error && !phone.pages.current.data.loading);
   await phone.sees('艾琳');
-  assert.equal(await world.counted(REFRESHES) - before, 1);
+  assert.equal(await stage.world.counted(REFRESHES) - before, 1);
 }));
 
 test('a logout on another device is noticed here, and nobody is logged in again behind their back', withPhone('frank', async (phone) => {
   await phone.logIn({ nickName: '弗兰克' });
-  const other = await world.login('frank');
-  await world.call('POST', '/api/v1/auth/logout?all=true', other);
+  const other = await stage.world.login('frank');
+  await stage.world.call('POST', '/api/v1/auth/logout?all=true', other);
   await phone.page.evaluate(() => phone.pages.pullDown());
   await phone.toast('登录已失效');
   await phone.sees('你好，欢迎来到食堂');
@@ -490,7 +475,7 @@ test('logout ends the session at the gateway', withPhone('grace', async (phone) 
   await phone.tap('退出登录');
   await phone.isAt('pages/index/index');
   await phone.sees('登录后可以给菜谱点赞');
-  assert.equal((await world.call('GET', '/api/v1/user/profile', token)).status, 401);
+  assert.equal((await stage.world.call('GET', '/api/v1/user/profile', token)).status, 401);
 }));
 
 test('the profile is edited and the list follows', withPhone('heidi', async (phone) => {
@@ -510,7 +495,7 @@ test('a new avatar leaves alone what was typed and not saved', withPhone('sam', 
   await phone.logIn({ nickName: '山姆' });
   await phone.tap('我的');
   await phone.top.getByPlaceholder('介绍一下自己').fill('还没写完');
-  await world.call('PUT', '/api/v1/user/profile', await phone.storage('access_token'), { bio: '另一台手机写的' });
+  await stage.world.call('PUT', '/api/v1/user/profile', await phone.storage('access_token'), { bio: '另一台手机写的' });
   await phone.top.getByRole('button', { name: '更换头像' }).tap();
   await phone.toast('已保存');
   await phone.top.locator('image').waitFor();
@@ -519,7 +504,7 @@ test('a new avatar leaves alone what was typed and not saved', withPhone('sam', 
 
 test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
   await phone.logIn();
-  const other = await world.login('ivan');
+  const other = await stage.world.login('ivan');
   await phone.tap('我的');
   await phone.sees('本机');
   await phone.sees(/^\d+ 月 \d+ 日 \d\d:\d\d 登录$/); // two phones of one kind are told apart by it
@@ -527,7 +512,7 @@ test('devices are listed and one is ended', withPhone('ivan', async (phone) => {
   await phone.top.locator('.end').tap();
   await phone.page.getByRole('button', { name: '确定' }).tap();
   await phone.top.locator('.end').waitFor({ state: 'detached' });
-  assert.equal((await world.call('GET', '/api/v1/user/profile', other)).status, 401);
+  assert.equal((await stage.world.call('GET', '/api/v1/user/profile', other)).status, 401);
 }));
 
 test('the phone number is bound by the code of the button', withPhone('judy', async (phone) => {
@@ -584,7 +569,7 @@ test('a socket opens through the gateway with the token in its header, and not w
 }));
 
 test('the cloud function logs its caller in by an openid that it signs, and by no other', async () => {
-  const settings = readSettings({ WXGATE_URL: world.base, WXGATE_SECRET: SECRET });
+  const settings = readSettings({ WXGATE_URL: stage.world.base, WXGATE_SECRET: SECRET });
   const caller = { OPENID: 'oOfTheCloud_000000000000001', APPID: 'wx0000000000demo00' };
   const login = { method: 'POST', path: '/api/v1/auth/cloud-login', data: { nickName: '云' } };
   const { statusCode, data } = await createProxy(settings, () => caller)(login);
@@ -595,7 +580,7 @@ test('the cloud function logs its caller in by an openid that it signs, and by n
 
 test('a picture goes through cloud function, gateway and service byte for byte, both ways', withPhone('dora', async (phone) => {
   await phone.logIn();
-  const proxy = createProxy(readSettings({ WXGATE_URL: world.base, WXGATE_PREFIX: '/', WXGATE_TIMEOUT_MS: '30000' }), () => ({}));
+  const proxy = createProxy(readSettings({ WXGATE_URL: stage.world.base, WXGATE_PREFIX: '/', WXGATE_TIMEOUT_MS: '30000' }), () => ({}));
   phone.host_callFunction = (event) => proxy(event);
   const { sent, received, type, refused } = await phone.page.evaluate(async () => {
     phone.wx.cloud = { callFunction: ({ data, success, fail }) => phone.host('callFunction', data).then((result) => success({ result }), fail) };
@@ -695,8 +680,8 @@ test('dark mode and large text keep everything readable', withPhone('mia', async
 }, { dark: true }));
 
 test('whoever comes back from a recipe finds the list as long as they left it', withPhone('rita', async (phone) => {
-  const author = await world.login('rita');
-  for (let i = 1; i <= 24; i++) await world.call('POST', '/api/v1/recipes', author, { title: `面 ${i}`, minutes: 5, ingredients: ['面'], steps: ['煮'] });
+  const author = await stage.world.login('rita');
+  for (let i = 1; i <= 24; i++) await stage.world.call('POST', '/api/v1/recipes', author, { title: `面 ${i}`, minutes: 5, ingredients: ['面'], steps: ['煮'] });
   const length = (n) => phone.page.waitForFunction((wanted) => phone.pages.current.data.recipes.length === wanted && !phone.pages.current.data.loading, n);
   await phone.page.evaluate(() => phone.pages.pullDown());
   await length(20);
