@@ -37,8 +37,9 @@ func newConsole(r responder, s *Server) (*console, error) {
 	health := func() dashboard.Health {
 		ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
 		defer cancel()
-		but := append([]string{}, s.degradations(ctx)...)
-		return dashboard.Health{Ready: dashboard.Ready{OK: !s.deps.Draining(), But: but}, Writable: s.deps.Store.Ready(ctx) == nil}
+		unwritable := s.deps.Store.Ready(ctx)
+		but := append([]string{}, s.degradations(unwritable)...)
+		return dashboard.Health{Ready: dashboard.Ready{OK: !s.deps.Draining(), But: but}, Writable: unwritable == nil}
 	}
 	return &console{
 		responder: r, page: page, sessions: dashboard.NewSessions(s.deps.Now), credentials: s.deps.Credentials,

@@ -155,16 +155,16 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ok"
-	if but := s.degradations(r.Context()); len(but) > 0 {
+	if but := s.degradations(s.deps.Store.Ready(r.Context())); len(but) > 0 {
 		text += ", but " + strings.Join(but, "; ")
 	}
 	probe(w, http.StatusOK, text)
 }
 
 // degradations are the faults despite which traffic should continue: taking every instance out of service would turn
-// each into an outage.
-func (s *Server) degradations(ctx context.Context) (words []string) {
-	if err := s.deps.Store.Ready(ctx); err != nil { // requests with a token are still served
+// each into an outage. unwritable is what the store said of itself.
+func (s *Server) degradations(unwritable error) (words []string) {
+	if unwritable != nil { // requests with a token are still served
 		words = append(words, "logins are refused: the storage does not take writes")
 	}
 	if err := s.deps.Authn.Ready(); err != nil {
