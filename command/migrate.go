@@ -49,14 +49,18 @@ func (c migrateStatusCommand) Run(ctx context.Context, w *env) error {
 	if err != nil {
 		return err
 	}
-	status, err := folderStatus(cfg.Badger.Dir)
-	if cfg.Driver == storage.DriverMySQL {
-		status, err = databaseStatus(ctx, cfg.MySQL)
-	}
+	status, err := statusOf(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	return c.print(w.stdout, status, status.write)
+}
+
+func statusOf(ctx context.Context, cfg storage.Config) (schemaStatus, error) {
+	if cfg.Driver == storage.DriverMySQL {
+		return databaseStatus(ctx, cfg.MySQL)
+	}
+	return folderStatus(cfg.Badger.Dir)
 }
 
 func databaseStatus(ctx context.Context, cfg storage.MySQL) (schemaStatus, error) {
