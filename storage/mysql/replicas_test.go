@@ -109,10 +109,10 @@ func TestAGatewayFollowsTheOther(t *testing.T) {
 	t.Parallel()
 	dsn := newDatabase(t)
 	one, two := openAt(t, dsn), openAt(t, dsn)
+	issuedAt := time.Now() // while the other was there, and before its last write; the next second need not be known yet
 	if _, err := one.Login(t.Context(), loginAs("oABC", "s1")); err != nil {
 		t.Fatal(err)
 	}
-	issuedAt := time.Now() // while the other was there; the next second need not be known yet
 	ended, err := one.EndSession(t.Context(), "s1", time.Now(), time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
