@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"wxgate/command/firstfile"
+	"wxgate/config/schema"
 )
 
 type initCommand struct {
@@ -47,6 +49,9 @@ func (c initCommand) Run(ctx context.Context, w *env) error {
 		}
 	}
 	if err := c.write(w.config, accepted.File(words)); err != nil {
+		return err
+	}
+	if err := replace(filepath.Join(filepath.Dir(w.config), firstfile.SchemaName), schema.JSON()); err != nil {
 		return err
 	}
 	command := "wxgate"
@@ -113,13 +118,18 @@ func readAnswer(ctx context.Context, w *env, typed *bufio.Scanner, q question) (
 	}
 }
 
-// write puts the file there in one step.
+// write puts the configuration there.
 func (c initCommand) write(file, text string) error {
 	if !c.Force {
 		return writeNew(file, []byte(text), 0o644)
 	}
+	return replace(file, []byte(text))
+}
+
+// replace puts a file there in one step, whether or not there is one.
+func replace(file string, content []byte) error {
 	part := file + ".part"
-	if err := os.WriteFile(part, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(part, content, 0o644); err != nil {
 		return fmt.Errorf("writing %s: %w", file, err)
 	}
 	return os.Rename(part, file)

@@ -11,6 +11,7 @@ import (
 	"wxgate/command/firstfile"
 	"wxgate/config"
 	"wxgate/config/audit"
+	"wxgate/config/schema"
 )
 
 // typed runs a command line with what a person types, in a folder of its own where gateway.yaml is.
@@ -52,6 +53,10 @@ func TestInitAsksFourQuestions(t *testing.T) {
 	code, stdout, stderr := typed(t.Context(), t, file, "wx1234567890abcdef\n\n/api/**, /v2/orders\n10.0.0.5\n", "init")
 	if code != 0 || strings.Count(stderr, ": ") < 4 || strings.Count(stdout, "\n") != 4 || !strings.Contains(stdout, "export WX_SECRET=") {
 		t.Errorf("exit %d\n%s%s", code, stderr, stdout)
+	}
+	if beside := readPage(t, filepath.Join(filepath.Dir(file), "gateway.schema.json")); beside != string(schema.JSON()) ||
+		!strings.HasPrefix(readPage(t, file), "# yaml-language-server: $schema=gateway.schema.json\n") {
+		t.Error("editors find no schema of the file")
 	}
 	cfg := wantClean(t, file)
 	if cfg.WeChat.AppID != "wx1234567890abcdef" || len(cfg.Routes) != 2 || cfg.Routes[1].Path != "/v2/orders" || cfg.Upstreams["backend"].Targets[0].URL != "http://127.0.0.1:3000" ||

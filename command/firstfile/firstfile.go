@@ -122,14 +122,17 @@ func (f front) onThisMachine() bool {
 	return true
 }
 
-// File is the configuration of the answers. A line that editors read (modeline) belongs at its top.
+// SchemaName is the file beside the configuration by which editors complete it.
+const SchemaName = "gateway.schema.json"
+
+// File is the configuration of the answers, with the line at its top by which editors find the schema (a modeline).
 func (a Answers) File(words Words) string {
 	var text strings.Builder
 	line := func(yaml, comment string) {
 		_, _ = fmt.Fprintf(&text, "%-48s # %s\n", yaml, comment)
 	}
 	in := a.front()
-	_, _ = fmt.Fprintf(&text, "# %s\n\n", words.header)
+	_, _ = fmt.Fprintf(&text, "# yaml-language-server: $schema=%s\n# %s\n\n", SchemaName, words.header)
 	line("server:", words.server)
 	switch {
 	case in.cloudRun:

@@ -47,7 +47,7 @@ func english() Words {
 		AskFront:    "What phones reach first: a domain that points here, the address of your proxy (nginx), or cloudrun",
 		Again:       "Again, please:",
 
-		header:           "The gateway in front of your services. `wxgate check` reads this file; docs/configuration.md has every key. For editors: `wxgate schema`.",
+		header:           "The gateway in front of your services. `wxgate check` reads this file; docs/configuration.md has every key. The first line is for editors; after an upgrade: `wxgate schema > gateway.schema.json`.",
 		server:           "where it listens",
 		listen:           "the proxy speaks https, and passes requests on to here",
 		proxies:          "the proxy: only from there X-Forwarded-For is believed",
@@ -60,7 +60,7 @@ func english() Words {
 		secret:           "the AppSecret stays in the environment",
 		cloudRun:         "keep public access (公网访问) switched off, or anyone can be anyone",
 		authn:            "tokens",
-		keys:             "signs them; with another key everybody has to log in Again",
+		keys:             "signs them; with another key everybody has to log in again",
 		storage:          "users and sessions",
 		mysql:            "the environment has MYSQL_ADDRESS, MYSQL_USERNAME and MYSQL_PASSWORD",
 		storageKey:       "seals session_keys and phone numbers: openssl rand -base64 32",
@@ -70,7 +70,7 @@ func english() Words {
 		needsLogin:       "needs a login; ** is the rest of the path",
 		needsNone:        "anybody",
 
-		written:       "is written. What is next:",
+		written:       "is written, and gateway.schema.json for editors. What is next:",
 		nextVariables: `export WX_SECRET=… JWT_SECRET="$(openssl rand -base64 48)"   # the AppSecret is beside the AppID; keep JWT_SECRET`,
 		nextCloudRun:  "set WX_SECRET, JWT_SECRET and STORAGE_KEY in the settings of the service: docs/cloud-run.md",
 		nextDoctor:    "asks WeChat whether it knows you, and looks at the rest",
@@ -86,7 +86,7 @@ func chinese() Words {
 		AskFront:    "手机最先连到什么：指向本机的域名、代理（nginx）的地址，或 cloudrun（微信云托管）",
 		Again:       "请重新输入：",
 
-		header:           "服务前面的网关。`wxgate check` 检查本文件；全部的键见 docs/zh/configuration.md。编辑器补全：`wxgate schema`。",
+		header:           "服务前面的网关。`wxgate check` 检查本文件；全部的键见 docs/zh/configuration.md。首行供编辑器补全用；升级后请运行 `wxgate schema > gateway.schema.json`。",
 		server:           "监听端口",
 		listen:           "代理处理 https，把请求转到这里",
 		proxies:          "代理的地址：只相信它的 X-Forwarded-For",
@@ -109,7 +109,7 @@ func chinese() Words {
 		needsLogin:       "需要登录；** 是路径的其余部分",
 		needsNone:        "任何人",
 
-		written:       "已写好。接下来：",
+		written:       "已写好，同时写好了供编辑器用的 gateway.schema.json。接下来：",
 		nextVariables: `export WX_SECRET=… JWT_SECRET="$(openssl rand -base64 48)"   # AppSecret 与 AppID 在同一页；请保存 JWT_SECRET`,
 		nextCloudRun:  "在服务设置里设置环境变量 WX_SECRET、JWT_SECRET 和 STORAGE_KEY：docs/zh/cloud-run.md",
 		nextDoctor:    "询问微信是否认识你，并检查其余的一切",
