@@ -20,11 +20,10 @@ test: ## every test: all parts, whether or not one fails
 	@failed=; for part in test-go test-miniprogram test-dashboard; do $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed" >&2; exit 1; fi
 
-test-go: ## vet, and run every Go test with the race detector; installs MariaDB and Prometheus where it may
+test-go: ## every Go test with the race detector, and vet; installs MariaDB and Prometheus where it may
 	scripts/mariadb.sh
 	scripts/prometheus.sh
-	go vet ./...
-	go test -race -count=1 -parallel 4 -timeout 40m ./...
+	go test -race -vet=all -count=1 -parallel 4 -timeout 40m ./...
 
 test-miniprogram: ## types, units, and the pages in Chromium against the real gateway; installs what it needs
 	miniprogram/scripts/prepare.sh

@@ -56,7 +56,7 @@ func (w *world) wxgate(stdin string, args ...string) (stdout, stderr string, cod
 func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
-	cmd.Env = []string{}
+	cmd.Env = []string{quickEnd + "=" + os.Getenv(quickEnd)}
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -116,10 +116,10 @@ func TestACopyThatIsKilledIsNotServed(t *testing.T) {
 	_, dsn := newDatabase(t)
 	w := operator(t)
 	users := filepath.Join(w.dir, "users.jsonl")
-	if err := os.WriteFile(users, userFile(30_000), 0o600); err != nil {
+	if err := os.WriteFile(users, userFile(12_000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.does([]string{"users", "import", users}, "imported 30000, failed 0")
+	w.does([]string{"users", "import", users}, "imported 12000, failed 0")
 	token := w.login("alice")
 	w.stop(t)
 	folder := w.saveConfig("folder.yaml")
@@ -134,7 +134,7 @@ func TestACopyThatIsKilledIsNotServed(t *testing.T) {
 	eventually(t, 60*time.Second, func() bool { return database.users() > 2000 })
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if n := database.users(); n >= 30_001 {
+	if n := database.users(); n >= 12_001 {
 		t.Fatalf("%d users were copied before the kill", n)
 	}
 	for _, command := range []string{"serve", "doctor"} {
@@ -157,7 +157,7 @@ func TestACopyThatIsKilledIsNotServed(t *testing.T) {
 		out, stderr, code = w.copied(folder, w.config)
 		return code == 0 || !strings.Contains(stderr, "is filling this store: wait for its end (one that was killed counts for 15s)")
 	})
-	if code != 0 || !strings.Contains(out, "copied 30001 users, 1 secrets, 1 sessions") || !strings.Contains(out, "both have 30001 users") {
+	if code != 0 || !strings.Contains(out, "copied 12001 users, 1 secrets, 1 sessions") || !strings.Contains(out, "both have 12001 users") {
 		t.Fatalf("again: exit code %d, %s%s", code, out, stderr)
 	}
 	w.serve()

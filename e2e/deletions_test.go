@@ -32,7 +32,7 @@ type applicant struct {
 // nothing after it.
 func TestEachDeletionReachesTheService(t *testing.T) {
 	t.Parallel()
-	people, kills := 200, 3
+	people, kills := 80, 3
 	if n, err := strconv.Atoi(os.Getenv("WXGATE_DELETIONS")); err == nil {
 		people, kills = n, 10
 	}

@@ -82,7 +82,7 @@ func TestADatabaseIsFilledByOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	_, dsn := newDatabase(t)
 	w := operator(t)
-	const people = 30_000
+	const people = 12_000
 	users := filepath.Join(w.dir, "users.jsonl")
 	if err := os.WriteFile(users, userFile(people), 0o600); err != nil {
 		t.Fatal(err)

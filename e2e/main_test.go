@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// quickEnd is a variable of the race detector, under which each process sleeps for a second at its end otherwise.
+const quickEnd = "GORACE"
+
 // binary is the wxgate under test, built once for the whole run.
 var binary string
 
@@ -18,6 +21,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(oddServicesEnv) != "" {
 		os.Exit(serveOddServices())
 	}
+	_ = os.Setenv(quickEnd, "atexit_sleep_ms=0")
 	os.Exit(buildAndRun(m))
 }
 

@@ -247,19 +247,20 @@ func (w *world) want(what string, got answer, status int, reason string) {
 	}
 }
 
-// eventually polls until the condition holds; it fails the test after the deadline.
+// eventually looks until it holds. It looks less often the longer it takes and the more a look costs, because others run beside it.
 func eventually(t *testing.T, within time.Duration, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("it did not happen within %v", within)
-		case <-tick.C:
+	begun := time.Now()
+	for {
+		looked := time.Now()
+		if holds() {
+			return
 		}
+		elapsed, cost := time.Since(begun), time.Since(looked)
+		if elapsed > within {
+			t.Fatalf("it did not happen within %v", within)
+		}
+		<-time.After(max(5*time.Millisecond, min(elapsed/10, 50*time.Millisecond), min(4*cost, time.Second)))
 	}
 }
 

@@ -14,17 +14,16 @@ import (
 	"wxgate/upstream/upstreamtest"
 )
 
-// eventually polls until ok or half a minute has passed, and says how long it took.
+// eventually polls until ok or half a minute has passed, and says how long it took. It polls less often the longer it takes.
 func eventually(t testing.TB, what string, ok func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
 	for !ok() {
-		if time.Since(start) > 30*time.Second {
+		elapsed := time.Since(start)
+		if elapsed > 30*time.Second {
 			t.Fatalf("never happened: %s", what)
 		}
-		<-tick.C
+		<-time.After(max(5*time.Millisecond, min(elapsed/10, 50*time.Millisecond)))
 	}
 	return time.Since(start)
 }

@@ -32,7 +32,7 @@ type QUIC struct{ conn *quic.Conn }
 func DialQUIC(addr string) (*QUIC, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), waits)
 	defer cancel()
-	conn, err := quic.DialAddr(ctx, addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}}, &quic.Config{})
+	conn, err := quic.DialAddr(ctx, addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, CurvePreferences: curves()}, &quic.Config{})
 	if err != nil {
 		return nil, err
 	}
