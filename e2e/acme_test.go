@@ -394,12 +394,14 @@ func TestACertificateIsRenewedUnderLoad(t *testing.T) {
 		}
 	}()
 	for range 2 {
-		clients.Go(func() {
+		clients.Go(func() { // each request has a handshake of its own
+			pace := time.NewTicker(20 * time.Millisecond)
+			defer pace.Stop()
 			for {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-pace.C:
 				}
 				sent.Add(1)
 				if got, err := m.try("GET", "/api/v1/recipes", token, ""); err != nil || got.status != http.StatusOK {

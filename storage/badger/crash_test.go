@@ -77,7 +77,7 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 	t.Parallel()
 	dir, idOf := t.TempDir(), map[string]int64{}
 	for range 8 {
-		loginsUntilKilled(t, dir, 1+rand.N(3000), idOf)
+		loginsUntilKilled(t, dir, 1+rand.N(1000), idOf)
 		began := time.Now()
 		s := openIn(t, dir)
 		t.Logf("%d users, reopened in %s", len(idOf), time.Since(began).Round(time.Millisecond))
