@@ -19,7 +19,7 @@ let example;
 export async function startChromium() {
   if (!CHROMIUM) throw new Error('there is no Chromium: scripts/prepare.sh installs one, CHROMIUM names one');
   fs.mkdirSync(OUTPUT, { recursive: true });
-  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-features=LocalNetworkAccessChecks'] });
+  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--in-process-gpu', '--disable-features=LocalNetworkAccessChecks'] });
 }
 
 /**

@@ -28,9 +28,10 @@ export async function eventually(what, check) {
   throw new Error(`waited 30 s for ${what}`);
 }
 
+/** Builds it with the race detector, as the Go tests do, which have compiled it then. */
 function build(folder, name, goPackage) {
   const binary = path.join(folder, name);
-  execFileSync('go', ['build', '-o', binary, goPackage], { cwd: repository, stdio: 'inherit' });
+  execFileSync('go', ['build', '-race', '-o', binary, goPackage], { cwd: repository, stdio: 'inherit' });
   return binary;
 }
 
@@ -45,6 +46,7 @@ export async function startWorld(more = {}) {
   const live = await startLive();
   const env = Object.assign({}, process.env, {
     LISTEN: listen, ADMIN: admin, SANDBOX_URL: wechat, SANDBOX_SECRET: 'sandbox-secret-of-the-tests', RECIPES_URL: recipes, LIVE_URL: `http://127.0.0.1:${live.address().port}`, KEY: SECRET, FOLDER: folder,
+    GORACE: 'atexit_sleep_ms=0',
   }, more);
   delete env.PORT; // it would win over LISTEN
   const log = fs.openSync(`${folder}/log`, 'w');
