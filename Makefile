@@ -23,7 +23,7 @@ test: ## every test: all parts, whether or not one fails
 test-go: ## every Go test with the race detector, and vet; installs MariaDB and Prometheus where it may
 	scripts/mariadb.sh
 	scripts/prometheus.sh
-	go test -race -vet=all -count=1 -parallel 4 -timeout 40m ./...
+	go test -race -vet=all -count=1 -p 3 -parallel 4 -timeout 40m ./...
 
 test-miniprogram: ## types, units, and the pages in Chromium against the real gateway; installs what it needs
 	miniprogram/scripts/prepare.sh

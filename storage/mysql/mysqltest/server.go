@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -114,6 +115,29 @@ func (s *Server) NewDatabase(ctx context.Context) (dsn string, err error) {
 	name := fmt.Sprintf("db%d", s.made.Add(1))
 	_, err = s.DB.ExecContext(ctx, "CREATE DATABASE "+name)
 	return s.DSN(name), err
+}
+
+// CopyTables makes the tables of one database, with their rows, in another, both by their DSN.
+func (s *Server) CopyTables(ctx context.Context, from, into string) error {
+	source, destination := filepath.Base(from), filepath.Base(into)
+	rows, err := s.DB.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", source)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	var statements strings.Builder
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(&statements, "CREATE TABLE %[2]s.%[3]s LIKE %[1]s.%[3]s; INSERT INTO %[2]s.%[3]s SELECT * FROM %[1]s.%[3]s;", source, destination, table)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	_, err = s.DB.ExecContext(ctx, statements.String())
+	return err
 }
 
 // DSN is that of a database, as root.
