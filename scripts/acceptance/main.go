@@ -67,6 +67,11 @@ func run(all []point) (map[string]bool, error) {
 	if err := read(back, func(line []byte) { readGo(line, results) }); err != nil {
 		return nil, err
 	}
+	build := exec.CommandContext(context.Background(), "npm", "run", "--silent", "gateway")
+	build.Dir, build.Stderr = "miniprogram", os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, fmt.Errorf("building the gateway of the pages: %w", err)
+	}
 	front := exec.CommandContext(context.Background(), "node", "--test", "--test-reporter=tap", "tests/e2e/acceptance.test.mjs")
 	front.Dir = "miniprogram"
 	if err := read(front, func(line []byte) { readTAP(line, results) }); err != nil {

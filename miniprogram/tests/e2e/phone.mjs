@@ -28,39 +28,45 @@ export async function startChromium() {
  */
 export async function startPhone(browser, owner) {
   example ||= { script: script(), styles: styles() };
-  const context = await browser.newContext({
-    viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, locale: 'zh-CN',
-    colorScheme: owner.dark ? 'dark' : 'light',
-  });
-  context.setDefaultTimeout(8000);
-  const phone = new Phone(await context.newPage(), owner);
-  await phone.insertInto(context);
+  const screen = unused.get(browser)?.pop() || await newScreen(browser);
+  const phone = new Phone(screen, owner);
+  await phone.page.emulateMedia({ colorScheme: owner.dark ? 'dark' : 'light' });
   await phone.boot();
   return phone;
 }
 
-class Phone {
-  constructor(page, owner) {
-    Object.assign(this, { page, owner, project: owner.project || example, world: owner.world, online: true, requests: [], faults: [], held: [], streams: new Map() });
-    this.nextCode = '';
-    page.on('pageerror', (error) => this.faults.push(error.message));
-    page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) this.faults.push(message.text()); });
-  }
+/** Screens of a browser that are erased, for the next phone: a new one takes four times as long. */
+const unused = new WeakMap();
 
-  async insertInto(context) {
-    await this.page.exposeFunction('hostOfTheTest', async (name, argument) => {
-      try {
-        return { value: await this[`host_${name}`](argument) };
-      } catch (error) {
-        return { error: error.message };
-      }
-    });
-    await context.route('http://miniprogram.test/**', (route) => {
-      const { pathname } = new URL(route.request().url());
-      const files = { '/': ['text/html', html.replace('<!-- scripts -->', '<script src="phone.js"></script>')], '/phone.js': ['text/javascript', this.project.script], '/phone.css': ['text/css', this.project.styles] };
-      const [contentType, body] = files[pathname] || ['text/plain', ''];
-      return route.fulfill({ contentType: `${contentType}; charset=utf-8`, body });
-    });
+/** @returns {Promise<{page: any, phone?: Phone}>} a page of Chromium, for one phone at a time */
+async function newScreen(browser) {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true, locale: 'zh-CN' });
+  context.setDefaultTimeout(8000);
+  const screen = { page: await context.newPage() };
+  screen.page.on('pageerror', (error) => screen.phone.faults.push(error.message));
+  screen.page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) screen.phone.faults.push(message.text()); });
+  await screen.page.exposeFunction('hostOfTheTest', async (name, argument) => {
+    try {
+      return { value: await screen.phone[`host_${name}`](argument) };
+    } catch (error) {
+      return { error: error.message };
+    }
+  });
+  await context.route('http://miniprogram.test/**', (route) => {
+    const { pathname } = new URL(route.request().url());
+    const { project } = screen.phone;
+    const files = { '/': ['text/html', html.replace('<!-- scripts -->', '<script src="phone.js"></script>')], '/phone.js': ['text/javascript', project.script], '/phone.css': ['text/css', project.styles] };
+    const [contentType, body] = files[pathname] || ['text/plain', ''];
+    return route.fulfill({ contentType: `${contentType}; charset=utf-8`, body });
+  });
+  return screen;
+}
+
+class Phone {
+  constructor(screen, owner) {
+    Object.assign(this, { screen, page: screen.page, owner, project: owner.project || example, world: owner.world, online: true, requests: [], faults: [], held: [], streams: new Map() });
+    this.nextCode = '';
+    screen.phone = this;
   }
 
   /** Opens the mini-program, as after a cold start: storage is what it was. */
@@ -241,10 +247,14 @@ class Phone {
     await this.page.screenshot({ path: `${OUTPUT}${name}.png` });
   }
 
-  /** Ends the test: nothing was thrown or warned about on the way. */
+  /** Ends the test: nothing was thrown or warned about on the way. What the phone has stored is erased. */
   async close() {
-    await this.page.context().close();
+    for (const request of this.streams.values()) request.destroy();
+    await this.page.goto('http://miniprogram.test/nothing');
+    await this.page.evaluate(() => localStorage.clear());
     assert.deepEqual(this.faults, []);
+    const browser = this.page.context().browser();
+    unused.set(browser, [...unused.get(browser) || [], this.screen]);
   }
 }
 

@@ -1,5 +1,5 @@
-// The real gateway, built from this repository, with the WeChat sandbox and the recipe service around it.
-import { execFileSync, spawn } from 'node:child_process';
+// The real gateway, which `npm run gateway` builds from this repository, with the WeChat sandbox and the recipe service around it.
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -28,18 +28,13 @@ export async function eventually(what, check) {
   throw new Error(`waited 30 s for ${what}`);
 }
 
-/** Builds it with the race detector, as the Go tests do, which have compiled it then. */
-function build(folder, name, goPackage) {
-  const binary = path.join(folder, name);
-  execFileSync('go', ['build', '-race', '-o', binary, goPackage], { cwd: repository, stdio: 'inherit' });
-  return binary;
-}
+const built = (name) => path.join(repository, 'miniprogram/tests/output', name);
 
 /** @param {Record<string, string>} [more] variables of gateway.yaml */
 export async function startWorld(more = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wxgate-miniprogram-'));
   const [listen, admin] = [await freeAddress(), await freeAddress()];
-  const sandbox = spawn(build(folder, 'sandbox', './miniprogram/tests/sandbox'), [`http://${admin}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const sandbox = spawn(built('sandbox'), [`http://${admin}`], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = readline.createInterface({ input: sandbox.stdout })[Symbol.asyncIterator]();
   const said = async () => JSON.parse((await lines.next()).value);
   const { wechat, recipes } = await said();
@@ -50,8 +45,7 @@ export async function startWorld(more = {}) {
   }, more);
   delete env.PORT; // it would win over LISTEN
   const log = fs.openSync(`${folder}/log`, 'w');
-  const binary = process.env.WXGATE_BINARY || build(folder, 'wxgate', '.');
-  const gateway = spawn(binary, ['serve', '-c', `${repository}/miniprogram/tests/e2e/gateway.yaml`], { env, stdio: ['ignore', log, log] });
+  const gateway = spawn(built('wxgate'), ['serve', '-c', `${repository}/miniprogram/tests/e2e/gateway.yaml`], { env, stdio: ['ignore', log, log] });
   const base = `http://${listen}`;
   await eventually(`the gateway, whose log is ${folder}/log`, async () => (await fetch(`${base}/healthz`)).ok);
   sandbox.stdin.write(`${base}\n`);
