@@ -46,9 +46,9 @@ test('a like leads a guest to the login and back, counts once, and can be taken 
 
 test('a heart is red for who likes the recipe, not for whoever sees that somebody does', withPhone('trent', async (phone) => {
   const heart = () => phone.top.getByRole('link', { name: '清蒸鲈鱼' }).locator('.likes');
-  const isRed = async () => {
+  const isRed = async (red, forWhom) => { // once the list has come, which was another's
     await heart().getByText('♥ 1').waitFor();
-    return (await heart().getAttribute('class')).includes('liked');
+    await eventually(`a heart ${forWhom}`, async () => (await heart().getAttribute('class')).includes('liked') === red);
   };
   const openRecipe = () => phone.tap('清蒸鲈鱼');
   const back = () => phone.page.getByLabel('返回').tap();
@@ -58,20 +58,20 @@ test('a heart is red for who likes the recipe, not for whoever sees that somebod
   await phone.tap('喜欢 ♥');
   await phone.sees('已喜欢 ♥');
   await back();
-  assert.equal(await isRed(), true, 'for who likes it');
+  await isRed(true, 'of who likes it');
   await leave();
-  assert.equal(await isRed(), false, 'after the logout');
+  await isRed(false, 'after the logout');
   phone.owner.person = 'victor';
   await phone.logIn();
-  assert.equal(await isRed(), false, 'for somebody else');
   await openRecipe();
   await phone.sees('1 人喜欢');
   assert.equal(await phone.top.getByText('已喜欢').count(), 0);
   await back();
+  await isRed(false, 'of somebody else');
   await leave();
   phone.owner.person = 'trent';
   await phone.logIn();
-  assert.equal(await isRed(), true, 'for who comes back');
+  await isRed(true, 'of who comes back');
   await openRecipe();
   await phone.sees('已喜欢 ♥');
   await phone.tap('已喜欢 ♥');
