@@ -12,12 +12,18 @@ import { startLive } from './live.mjs';
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 export const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
 
+// Ports of this process alone, below those that the system gives to connections: files of tests run beside each other.
+let nextPort = 20000 + (process.pid % 1000) * 10;
+
 async function freeAddress() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => { server.once('listening', resolve); });
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return `127.0.0.1:${port}`;
+  for (;;) {
+    const port = nextPort++;
+    const server = net.createServer();
+    const free = await new Promise((resolve) => { server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)); });
+    if (!free) continue;
+    await new Promise((resolve) => { server.close(resolve); });
+    return `127.0.0.1:${port}`;
+  }
 }
 
 export async function eventually(what, check) {
@@ -47,7 +53,14 @@ export async function startWorld(more = {}) {
   const log = fs.openSync(`${folder}/log`, 'w');
   const gateway = spawn(built('wxgate'), ['serve', '-c', `${repository}/miniprogram/tests/e2e/gateway.yaml`], { env, stdio: ['ignore', log, log] });
   const base = `http://${listen}`;
-  await eventually(`the gateway, whose log is ${folder}/log`, async () => (await fetch(`${base}/healthz`)).ok);
+  try {
+    await eventually('the gateway', async () => (await fetch(`${base}/healthz`)).ok);
+  } catch (error) {
+    gateway.kill('SIGKILL');
+    sandbox.kill('SIGKILL');
+    live.close();
+    throw new Error(`${error.message}; its log:\n${fs.readFileSync(`${folder}/log`, 'utf8')}`);
+  }
   sandbox.stdin.write(`${base}\n`);
   const { demo } = await said();
   return Object.assign(new World({ base, admin, wechat, demo }), {
