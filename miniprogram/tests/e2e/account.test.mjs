@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { contrasts } from './looks.mjs';
 import { openStage } from './stage.mjs';
+import { REFRESHES } from './world.mjs';
 
 const stage = openStage();
 const { withPhone } = stage;
-
-const REFRESHES = 'wxgate_authn_refreshes_total';
 
 test('login needs consent, shows a wrong code, and succeeds', withPhone('alice', async (phone) => {
   await phone.sees('登录后可以给菜谱点赞');

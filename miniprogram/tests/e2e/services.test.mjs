@@ -5,12 +5,10 @@ import { createProxy } from '../../cloudfunctions/api-proxy/proxy.js';
 import { readSettings } from '../../cloudfunctions/api-proxy/settings.js';
 import { contrasts, overflows } from './looks.mjs';
 import { openStage } from './stage.mjs';
-import { SECRET, eventually } from './world.mjs';
+import { REFRESHES, SECRET, eventually } from './world.mjs';
 
 const stage = openStage();
 const { withPhone } = stage;
-
-const REFRESHES = 'wxgate_authn_refreshes_total';
 
 test('a guest browses the list and a recipe', withPhone('guest', async (phone) => {
   await phone.sees('红烧肉');

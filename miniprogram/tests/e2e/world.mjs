@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { startLive } from './live.mjs';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
+export const REFRESHES = 'wxgate_authn_refreshes_total';
 export const SECRET = 'a-key-that-exists-in-these-tests-only-0123456789';
 
 // Ports of this process alone, below those that the system gives to connections: files of tests run beside each other.
