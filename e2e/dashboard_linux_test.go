@@ -641,11 +641,7 @@ func TestDashboardLoadsFastAndCostsLittle(t *testing.T) {
 		}
 	}
 	slices.Sort(loads)
-	const watched = 20 * time.Second
-	before := d.cpu()
-	start := time.Now()
-	d.until("the page has been open for a while", func() bool { return time.Since(start) > watched })
-	share := (d.cpu() - before).Seconds() / time.Since(start).Seconds()
+	share := d.costs()
 	fastest := loads[0] // what the page takes: the others also wait for what else runs on the machine
 	t.Logf("figures are shown after %v (the median of %d is %v), %.0f bytes are transferred, and the open page costs %.2f %% of a core",
 		fastest, len(loads), loads[len(loads)/2], bytes, share*100)
@@ -654,6 +650,84 @@ func TestDashboardLoadsFastAndCostsLittle(t *testing.T) {
 	}
 	if u, err := url.Parse(d.eval("performance.getEntriesByType('navigation')[0].name")); err != nil || !strings.HasSuffix(d.gateway.admin, u.Host) {
 		t.Errorf("got a page of %v, %v", u, err)
+	}
+}
+
+// costs is the share of a core that the gateway spends while the page is open.
+func (d *dashboard) costs() float64 {
+	d.t.Helper()
+	const watched = 20 * time.Second
+	before, start := d.cpu(), time.Now()
+	d.until("the page has been open for a while", func() bool { return time.Since(start) > watched })
+	return (d.cpu() - before).Seconds() / time.Since(start).Seconds()
+}
+
+// TestDashboardCostsLittleWithAThousandRoutes that all have been asked for: each has series of its own.
+func TestDashboardCostsLittleWithAThousandRoutes(t *testing.T) {
+	needsBrowser(t)
+	const many = 1000
+	var routes strings.Builder
+	for i := range many {
+		fmt.Fprintf(&routes, "  - { path: /service%d/**, upstream: recipes, auth: none }\n", i)
+	}
+	w := newWorld(t)
+	w.writeConfig(routes.String())
+	w.serve()
+	for i := range many {
+		w.call("GET", fmt.Sprintf("/service%d/x", i), "", "")
+	}
+	d := newDashboard(t, w)
+	d.open("")
+	d.says(".state", "Ready")
+	for _, view := range []string{"overview", "traffic", "system"} {
+		d.view(view)
+		d.events = nil
+		share, bytes, readings := d.costs(), 0.0, 0
+		d.eval("''") // whatever has happened meanwhile comes before its answer
+		for _, e := range d.events {
+			if size, ok := e.Params["encodedDataLength"].(float64); ok && e.Method == "Network.loadingFinished" {
+				bytes, readings = bytes+size, readings+1
+			}
+		}
+		t.Logf("%s: %.2f %% of a core, %d answers of %.1f KB on average", view, share*100, readings, bytes/float64(max(1, readings))/1000)
+		if share > mostCPU {
+			t.Errorf("%s: got %.4f of a core, want at most %v", view, share, mostCPU)
+		}
+	}
+}
+
+// TestDashboardReadsTheConfigurationWhenItHasChanged and not with every reading: it may be long.
+func TestDashboardReadsTheConfigurationWhenItHasChanged(t *testing.T) {
+	t.Parallel()
+	needsBrowser(t)
+	w := newWorld(t)
+	w.serve()
+	d := newDashboard(t, w)
+	asked := func(path string) string {
+		return d.eval(fmt.Sprintf("performance.getEntriesByType('resource').filter((e) => new URL(e.name).pathname === %q).length", path))
+	}
+	readings := func(n int) {
+		t.Helper()
+		d.until(fmt.Sprintf("%d readings", n), func() bool {
+			got, _ := strconv.Atoi(asked("/api/dashboard"))
+			return got >= n
+		})
+	}
+	d.open("#/overview")
+	readings(2)
+	if got := asked("/api/dashboard/config"); got != "0" {
+		t.Errorf("the overview has asked for the configuration %s times, want never", got)
+	}
+	d.view("system")
+	d.says(".yaml", "path: /whoami\n")
+	readings(5)
+	if got := asked("/api/dashboard/config"); got != "1" {
+		t.Errorf("the configuration was asked for %s times, want once", got)
+	}
+	w.put(strings.Replace(w.text(), "path: /whoami", "path: /who", 1))
+	d.says(".yaml", "path: /who\n")
+	if got := asked("/api/dashboard/config"); got != "2" {
+		t.Errorf("the configuration was asked for %s times after a reload, want twice", got)
 	}
 }
 

@@ -56,7 +56,8 @@ func (p *page) ask(method, path, body string) *http.Response {
 	return resp
 }
 
-func (p *page) send(method, path, body string) (*http.Response, shown.Overview) {
+// send is ask, and returns the data of the answer.
+func (p *page) send(method, path, body string) (*http.Response, json.RawMessage) {
 	p.w.t.Helper()
 	req, err := http.NewRequestWithContext(p.w.t.Context(), method, p.url+path, strings.NewReader(body))
 	if err != nil {
@@ -75,21 +76,34 @@ func (p *page) send(method, path, body string) (*http.Response, shown.Overview) 
 		p.w.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answered struct{ Data shown.Overview }
-	if err := json.NewDecoder(resp.Body).Decode(&answered); err != nil && path == "/api/dashboard" {
-		p.w.t.Fatal(err)
+	var answered struct{ Data json.RawMessage }
+	if err := json.NewDecoder(resp.Body).Decode(&answered); err != nil {
+		p.w.t.Fatalf("%s %s: %s, %v", method, path, resp.Status, err)
 	}
 	return resp, answered.Data
 }
 
-// shows is what the page shows.
-func (p *page) shows() shown.Overview {
+// shows reads what the page shows.
+func (p *page) shows(path string, into any) {
 	p.w.t.Helper()
-	resp, view := p.send("GET", "/api/dashboard", "")
-	if resp.StatusCode != http.StatusOK {
-		p.w.t.Fatalf("the dashboard: %s", resp.Status)
+	resp, data := p.send("GET", path, "")
+	if err := json.Unmarshal(data, into); resp.StatusCode != http.StatusOK || err != nil {
+		p.w.t.Fatalf("%s: %s, %v", path, resp.Status, err)
 	}
+}
+
+// overview is what the page shows of this moment.
+func (p *page) overview() (view shown.Overview) {
+	p.w.t.Helper()
+	p.shows("/api/dashboard", &view)
 	return view
+}
+
+// running is the configuration that the page shows.
+func (p *page) running() (running shown.Configuration) {
+	p.w.t.Helper()
+	p.shows("/api/dashboard/config", &running)
+	return running
 }
 
 // urlOf is the URL in what `wxgate dashboard` prints.
@@ -114,17 +128,17 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	if p.url != w.admin || p.cookie.Name != p.cookieName("wxgate_dashboard") || p.cookie.Secure {
 		t.Errorf("the page is at %s with the cookie %v", p.url, p.cookie)
 	}
-	view := p.shows()
-	if view.Config.File != w.config || !strings.Contains(view.Config.YAML, `secret: "***"`) || !strings.Contains(view.Config.YAML, `X-Api-Key: "***"`) {
-		t.Errorf("the configuration of %s is\n%s", view.Config.File, view.Config.YAML)
+	view, running := p.overview(), p.running()
+	if running.File != w.config || !strings.Contains(running.YAML, `secret: "***"`) || !strings.Contains(running.YAML, `X-Api-Key: "***"`) {
+		t.Errorf("the configuration of %s is\n%s", running.File, running.YAML)
 	}
 	for _, secret := range []string{appSecret, jwtSecret, key} {
-		if strings.Contains(view.Config.YAML, secret) {
+		if strings.Contains(running.YAML, secret) {
 			t.Errorf("the configuration shows %s", secret)
 		}
 	}
-	if view.Storage.Driver != "badger" || view.Storage.Bytes == 0 || !view.Storage.Writable || len(view.Reloads) != 1 || !view.Reloads[0].OK || view.StartedAt.IsZero() {
-		t.Errorf("got %+v, reloads %+v, since %v", view.Storage, view.Reloads, view.StartedAt)
+	if view.Storage.Driver != "badger" || view.Storage.Bytes == 0 || !view.Storage.Writable || len(running.Reloads) != 1 || !running.Reloads[0].OK || !running.Reloads[0].At.Equal(view.ReloadedAt) || view.StartedAt.IsZero() {
+		t.Errorf("got %+v, reloads %+v, since %v", view.Storage, running.Reloads, view.StartedAt)
 	}
 	if at := indexOf(view.Logins, "ok"); at < 0 || view.Logins[at].Count != 1 || len(view.Upstreams) != 1 || !view.Upstreams[0].Targets[0].Up {
 		t.Errorf("the logins are %+v, the services %+v", view.Logins, view.Upstreams)
@@ -137,15 +151,16 @@ func TestTheDashboardFromItsFirstCodeToAHandOver(t *testing.T) {
 	eventually(t, 20*time.Second, func() bool { return who.MatchString(w.output.String()) })
 	good := w.text()
 	w.put(strings.Replace(good, "path: /whoami", "path: whoami", 1))
-	eventually(t, 30*time.Second, func() bool { return len(p.shows().Reloads) == 2 })
-	if refused := p.shows().Reloads[0]; refused.OK || !strings.Contains(refused.Error, "whoami") {
+	eventually(t, 30*time.Second, func() bool { return len(p.running().Reloads) == 2 })
+	if refused := p.running().Reloads[0]; refused.OK || !strings.Contains(refused.Error, "whoami") {
 		t.Errorf("the broken file is shown as %+v", refused)
 	}
 	w.put(strings.Replace(good, "path: /whoami", "path: /who", 1))
-	eventually(t, 30*time.Second, func() bool { return len(p.shows().Reloads) == 3 })
-	if view := p.shows(); !view.Reloads[0].OK || !strings.Contains(view.Config.YAML, "path: /who\n") {
-		t.Errorf("after a reload: %+v\n%s", view.Reloads, view.Config.YAML)
+	eventually(t, 30*time.Second, func() bool { return len(p.running().Reloads) == 3 })
+	if running := p.running(); !running.Reloads[0].OK || !strings.Contains(running.YAML, "path: /who\n") {
+		t.Errorf("after a reload: %+v\n%s", running.Reloads, running.YAML)
 	}
+	eventually(t, 30*time.Second, func() bool { return p.overview().ReloadedAt.Equal(p.running().Reloads[0].At) })
 	w.signal(syscall.SIGUSR2)
 	eventually(t, 60*time.Second, func() bool { return strings.Contains(w.output.String(), "a successor serves") })
 	if got := p.ask("DELETE", "/api/users/1/ban", ""); got.StatusCode != http.StatusUnauthorized {
@@ -188,7 +203,7 @@ func TestTheDashboardBehindTLS(t *testing.T) {
 	if p.cookie.Name != p.cookieName("__Host-wxgate_dashboard") || !p.cookie.Secure || !p.cookie.HttpOnly || p.cookie.SameSite != http.SameSiteStrictMode {
 		t.Errorf("the cookie is %v", p.cookie)
 	}
-	if text := p.shows().Config.YAML; strings.Contains(text, adminToken) {
+	if text := p.running().YAML; strings.Contains(text, adminToken) {
 		t.Errorf("the configuration shows server.admin_token:\n%s", text)
 	}
 	p.cookie.Name = p.cookieName("wxgate_dashboard")

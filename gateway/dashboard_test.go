@@ -142,7 +142,7 @@ func TestABrowserChangesNothingWithoutASession(t *testing.T) {
 			b.want(t, asked, body, 401, reason, append(headers, "Origin", b.url)...)
 		}
 	}
-	for _, read := range []string{"GET /", "GET /api/dashboard", "GET /api/users", "GET /api/users/1", "GET /metrics"} {
+	for _, read := range []string{"GET /", "GET /api/dashboard", "GET /api/dashboard/routes", "GET /api/dashboard/config", "GET /api/users", "GET /api/users/1", "GET /metrics"} {
 		b.does(t, read, "", 200, "")
 	}
 	b.does(t, "POST /api/users/1/ban", "{}", 401, "admin_token_invalid", "Authorization", "Bearer anything")
@@ -159,7 +159,7 @@ func TestWithATokenNothingIsShownWithoutASession(t *testing.T) {
 	c := newConsoled(t, operatorToken)
 	c.login(t, "alice")
 	b := c.browser()
-	for _, endpoint := range append(changesOfTheAPI(t), "GET /api/dashboard", "GET /api/users", "GET /api/users/{id}", "GET /metrics", "GET /api/store/backup") {
+	for _, endpoint := range append(changesOfTheAPI(t), "GET /api/dashboard", "GET /api/dashboard/routes", "GET /api/dashboard/config", "GET /api/users", "GET /api/users/{id}", "GET /metrics", "GET /api/store/backup") {
 		asked, body, headers := request(endpoint)
 		b.does(t, asked, body, 401, "admin_token_invalid", headers...)
 	}
@@ -388,7 +388,9 @@ func TestAServiceHasNoDashboard(t *testing.T) {
 	c := newConsoled(t, operatorToken, services...)
 	for _, service := range services {
 		s := c.as(service.Name)
-		s.want(t, "GET /api/dashboard", "", 403, "service_not_allowed")
+		for _, read := range []string{"GET /api/dashboard", "GET /api/dashboard/routes", "GET /api/dashboard/config"} {
+			s.want(t, read, "", 403, "service_not_allowed")
+		}
 		s.want(t, "POST /api/dashboard/codes", "", 403, "service_not_allowed")
 		for _, body := range []string{`{"token":"` + tokenOf(service.Name) + `"}`, `{"token":"` + operatorToken + `"}`, `{"code":"x"}`} {
 			s.want(t, "POST /api/dashboard/session", body, 403, "service_not_allowed")
@@ -449,9 +451,10 @@ func TestThePageIsSmallAndRunsNothingOfOthers(t *testing.T) {
 
 func TestTheDashboardShowsWhatHappened(t *testing.T) {
 	t.Parallel()
+	reloaded := time.Now()
 	o := newOperatorWith(t, "", func(d *Deps) {
 		d.Process = func() dashboard.Process {
-			return dashboard.Process{Version: "v1", Driver: "badger", Place: "./data", BackupEvery: time.Hour, Config: dashboard.Config{File: "gateway.yaml", YAML: "a: 1\n"}, Reloads: []dashboard.Reload{{OK: true}}}
+			return dashboard.Process{Version: "v1", Driver: "badger", Place: "./data", BackupEvery: time.Hour, Config: dashboard.Config{File: "gateway.yaml", YAML: "a: 1\n"}, Reloads: []dashboard.Reload{{At: reloaded, OK: true}}}
 		}
 	})
 	for range 3 {
@@ -473,18 +476,56 @@ func TestTheDashboardShowsWhatHappened(t *testing.T) {
 	if !slices.Equal(shown.Reasons, want) {
 		t.Errorf("the reasons are %+v, want %+v", shown.Reasons, want)
 	}
-	at := slices.IndexFunc(shown.Routes, func(r dashboard.RouteState) bool { return r.Path == "/public/**" })
-	if at < 0 {
-		t.Fatalf("the routes are %+v", shown.Routes)
+	var routes dashboard.Routes
+	got = o.want(t, "GET /api/dashboard/routes", "", 200, "")
+	if err := json.Unmarshal(got.json.Data, &routes); err != nil || !routes.Now.Equal(shown.Now.Time) {
+		t.Fatalf("the routes are of %v, want those of %v; %v", routes.Now, shown.Now, err)
 	}
-	if r := shown.Routes[at]; r.Requests != 1 || r.Errors != 1 || r.Latency.Count != 1 || r.To != "service" || r.Auth != "none" {
+	at := slices.IndexFunc(routes.Routes, func(r dashboard.RouteState) bool { return r.Path == "/public/**" })
+	if at < 0 {
+		t.Fatalf("the routes are %+v", routes)
+	}
+	if r := routes.Routes[at]; r.Requests != 1 || r.Errors != 1 || r.Latency.Count != 1 || r.To != "service" || r.Auth != "none" {
 		t.Errorf("the route is %+v", r)
 	}
-	if !shown.Ready.OK || !shown.Storage.Writable || shown.Storage.Place != "./data" || shown.Backup.EverySeconds != 3600 || shown.Config.YAML != "a: 1\n" || len(shown.Reloads) != 1 {
+	if !shown.Ready.OK || !shown.Storage.Writable || shown.Storage.Place != "./data" || shown.Backup.EverySeconds != 3600 || !shown.ReloadedAt.Equal(reloaded) {
 		t.Errorf("got %+v", shown)
+	}
+	var running dashboard.Configuration
+	if err := json.Unmarshal(o.want(t, "GET /api/dashboard/config", "", 200, "").json.Data, &running); err != nil {
+		t.Fatal(err)
+	}
+	if running.YAML != "a: 1\n" || running.File != "gateway.yaml" || len(running.Reloads) != 1 || !running.Reloads[0].At.Equal(shown.ReloadedAt) {
+		t.Errorf("got %+v", running)
 	}
 	if strings.Contains(got.body, "null") {
 		t.Errorf("a list is null in %s", got.body)
+	}
+}
+
+// TestWhatAnOpenPageAsksForGrowsNeitherWithTheRoutesNorWithTheConfiguration: it asks every two seconds, perhaps through SSH.
+func TestWhatAnOpenPageAsksForGrowsNeitherWithTheRoutesNorWithTheConfiguration(t *testing.T) {
+	t.Parallel()
+	const many = 1000
+	e := newEdgeWith(t, "http://127.0.0.1:1", func(cfg *Config) {
+		cfg.Routes = nil
+		for i := range many {
+			cfg.Routes = append(cfg.Routes, RouteConfig{Path: fmt.Sprintf("/service%d/**", i), Upstream: "service", Auth: AuthRequired})
+		}
+	}, func(d *Deps) {
+		d.Process = func() dashboard.Process {
+			return dashboard.Process{Config: dashboard.Config{YAML: strings.Repeat("a: 1\n", 20_000)}, Reloads: []dashboard.Reload{{Error: strings.Repeat("a", 20_000)}}}
+		}
+	})
+	o := &operator{e, e.operated(t), ""}
+	for i := range many {
+		o.send(t, head(fmt.Sprintf("GET /service%d/x", i), ""))
+	}
+	if got := o.want(t, "GET /api/dashboard", "", 200, ""); len(got.body) > 10_000 {
+		t.Errorf("got %d bytes, want 10 KB at most:\n%.2000s", len(got.body), got.body)
+	}
+	if got := o.want(t, "GET /api/dashboard/routes", "", 200, ""); strings.Count(got.body, `"path":"/service`) != many {
+		t.Errorf("got %d bytes, want %d routes", len(got.body), many)
 	}
 }
 

@@ -58,6 +58,8 @@ func (s *Server) endpoints() []endpoint {
 		{"GET /api/store/backup", operatorAlone, nil, s.backup},
 		{"GET /api/openapi.json", anyService, []string{"api"}, s.openAPI},
 		{"GET /api/dashboard", operatorAlone, nil, r.handle(s.console.overview)},
+		{"GET /api/dashboard/routes", operatorAlone, nil, r.handle(s.console.routes)},
+		{"GET /api/dashboard/config", operatorAlone, nil, r.handle(s.console.configuration)},
 		{"POST /api/dashboard/codes", operatorAlone, nil, r.handleChange(s.console.newCode)},
 		{"GET /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},
 		{"POST /api/wechat/{path...}", needsOfCall, []string{anyParameter}, calls.relay},

@@ -67,6 +67,12 @@ func (c *console) servePage(w http.ResponseWriter, r *http.Request, name string)
 // overview answers GET /api/dashboard.
 func (c *console) overview(*http.Request) (any, error) { return c.overviews.Last(), nil }
 
+// routes answers GET /api/dashboard/routes.
+func (c *console) routes(*http.Request) (any, error) { return c.overviews.Routes(), nil }
+
+// configuration answers GET /api/dashboard/config.
+func (c *console) configuration(*http.Request) (any, error) { return c.overviews.Configuration(), nil }
+
 // SignIn says whether a browser is signed in, and whether it has to be to see anything.
 type SignIn struct {
 	SignedIn      bool `json:"signed_in"`

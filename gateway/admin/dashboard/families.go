@@ -99,11 +99,31 @@ func (f families) histogram(name string, want func(*dto.Metric) bool) Histogram 
 func (h *Histogram) add(other *dto.Histogram) {
 	h.Count += other.GetSampleCount()
 	h.Sum += other.GetSampleSum()
-	for _, b := range other.GetBucket() {
-		i, found := slices.BinarySearchFunc(h.Buckets, b.GetUpperBound(), func(own Bucket, bound float64) int { return cmp.Compare(own.Bound, bound) })
-		if !found {
-			h.Buckets = slices.Insert(h.Buckets, i, Bucket{Bound: b.GetUpperBound()})
+	for i, b := range other.GetBucket() {
+		if i >= len(h.Buckets) || h.Buckets[i].Bound != b.GetUpperBound() {
+			i = h.bucket(b.GetUpperBound())
 		}
 		h.Buckets[i].Count += b.GetCumulativeCount()
 	}
+}
+
+// bucket is the place of the bucket with that bound, which is made where there is none.
+func (h *Histogram) bucket(bound float64) int {
+	i, found := slices.BinarySearchFunc(h.Buckets, bound, func(own Bucket, bound float64) int { return cmp.Compare(own.Bound, bound) })
+	if !found {
+		h.Buckets = slices.Insert(h.Buckets, i, Bucket{Bound: bound})
+	}
+	return i
+}
+
+// quantile interpolates within the bucket, as histogram_quantile of Prometheus does: seconds, at most the last bound.
+func (h Histogram) quantile(q float64) float64 {
+	rank, below := q*float64(h.Count), Bucket{}
+	for _, b := range h.Buckets {
+		if count := float64(b.Count); count >= rank && b.Count > below.Count {
+			return below.Bound + (b.Bound-below.Bound)*(rank-float64(below.Count))/float64(b.Count-below.Count)
+		}
+		below = b
+	}
+	return below.Bound
 }

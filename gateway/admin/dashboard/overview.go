@@ -15,7 +15,8 @@ import (
 	"wxgate/gateway/answer"
 )
 
-// Overview is all that the page shows, but users. Counts are those since the start of the process.
+// Overview is what the page shows of this moment, whichever part of it is looked at: it stays small however many routes there are.
+// Counts are those since the start of the process.
 type Overview struct {
 	Version      string        `json:"version"`
 	StartedAt    answer.Time   `json:"started_at"`
@@ -23,7 +24,7 @@ type Overview struct {
 	Ready        Ready         `json:"ready"`
 	Traffic      Traffic       `json:"traffic"`
 	Reasons      []Reason      `json:"reasons"` // for which the gateway refused requests, the most frequent first
-	Routes       []RouteState  `json:"routes"`
+	Slowest      []RouteState  `json:"slowest"` // of the routes with requests, by their p99
 	Upstreams    []Upstream    `json:"upstreams"`
 	Logins       []Result      `json:"logins"`
 	WeChat       []WeChat      `json:"wechat"`
@@ -31,8 +32,21 @@ type Overview struct {
 	Storage      Storage       `json:"storage"`
 	Backup       Backup        `json:"backup"`
 	Certificates []Certificate `json:"certificates"` // the first to end first
-	Config       Config        `json:"config"`
-	Reloads      []Reload      `json:"reloads"` // the newest first
+	ReloadedAt   time.Time     `json:"reloaded_at"`  // that of the newest of the Reloads: with another one, the Configuration is another
+}
+
+// Routes are the routes in force at the moment of an overview.
+type Routes struct {
+	StartedAt answer.Time  `json:"started_at"`
+	Now       answer.Time  `json:"now"`
+	Routes    []RouteState `json:"routes"`
+}
+
+// Configuration is the configuration in force, and how it came to be.
+type Configuration struct {
+	Config
+
+	Reloads []Reload `json:"reloads"` // the newest first
 }
 
 // Ready is what /readyz says.
@@ -168,16 +182,26 @@ type Health struct {
 	Writable bool // the store takes writes
 }
 
-// overviewEvery is how old an overview may be: any number of open pages cost what one does.
-const overviewEvery = time.Second
+// How old an overview may be. Any number of open pages cost what one does, and where making one takes long, as with thousands of
+// routes, it is made less often.
+const (
+	overviewEvery = time.Second
+	overviewShare = 150             // making it takes no more than this part of the time
+	overviewLimit = 6 * time.Second // the plots of the page have a gap where readings are more than ten seconds apart
+)
+
+// slowestRoutes is how many routes an overview names.
+const slowestRoutes = 5
 
 // Overviews makes overviews, at most one a second. It is safe for concurrent use.
 type Overviews struct {
 	from Source
 
-	mu   sync.Mutex
-	last *Overview
-	made time.Time
+	mu     sync.Mutex
+	last   *Overview
+	routes []RouteState  // at the moment of the last
+	made   time.Time     // when the last was
+	keep   time.Duration // how old it may become
 }
 
 // NewOverviews returns a maker of overviews.
@@ -185,25 +209,62 @@ func NewOverviews(from Source) *Overviews { return &Overviews{from: from} }
 
 // Last returns the newest overview, which nobody changes.
 func (o *Overviews) Last() *Overview {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if now := o.from.Now(); o.last == nil || now.Sub(o.made) >= overviewEvery || now.Before(o.made) {
-		o.last = newOverview(o.from, now)
-		o.made = o.from.Now() // a store that is slow to answer is not asked by each of those who wait here, one after another
-	}
-	return o.last
+	last, _ := o.newest()
+	return last
 }
 
-func newOverview(from Source, now time.Time) *Overview {
-	f, process, health := gather(from.Metrics), from.Process(), from.Health()
-	return &Overview{
+// Routes returns the routes at the moment of the newest overview. Nobody changes them.
+func (o *Overviews) Routes() Routes {
+	last, routes := o.newest()
+	return Routes{last.StartedAt, last.Now, routes}
+}
+
+// Configuration returns the configuration in force.
+func (o *Overviews) Configuration() Configuration {
+	process := o.from.Process()
+	return Configuration{process.Config, process.Reloads}
+}
+
+func (o *Overviews) newest() (*Overview, []RouteState) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := o.from.Now(); o.last == nil || now.Sub(o.made) >= o.keep || now.Before(o.made) {
+		health := o.from.Health()
+		began := o.from.Now()
+		o.last, o.routes = newOverview(o.from, health, now)
+		o.made = o.from.Now() // a store that is slow to answer is not asked by each of those who wait here, one after another
+		o.keep = min(max(overviewEvery, overviewShare*o.made.Sub(began)), overviewLimit)
+	}
+	return o.last, o.routes
+}
+
+func newOverview(from Source, health Health, now time.Time) (*Overview, []RouteState) {
+	f, process := gather(from.Metrics), from.Process()
+	routes := f.routes(from.Routes())
+	overview := &Overview{
 		Version: process.Version, StartedAt: answer.Time{Time: process.StartedAt}, Now: answer.Time{Time: now}, Ready: health.Ready,
-		Traffic: f.traffic(), Reasons: f.reasons(), Routes: f.routes(from.Routes()), Upstreams: f.upstreams(),
+		Traffic: f.traffic(), Reasons: f.reasons(), Slowest: slowest(routes), Upstreams: f.upstreams(),
 		Logins: f.results("wxgate_authn_logins_total"), WeChat: f.weChat(), Refreshes: f.results("wxgate_authn_refreshes_total"),
 		Storage:      Storage{process.Driver, process.Place, f.sum("wxgate_storage_bytes"), health.Writable},
 		Backup:       Backup{process.BackupEvery.Seconds(), timeOf(f.sum("wxgate_backup_last_success_timestamp_seconds")), f.sum("wxgate_backup_failures_total")},
-		Certificates: f.certificates(), Config: process.Config, Reloads: process.Reloads,
+		Certificates: f.certificates(),
 	}
+	if len(process.Reloads) > 0 {
+		overview.ReloadedAt = process.Reloads[0].At
+	}
+	return overview, routes
+}
+
+// slowest are the routes with the highest p99.
+func slowest(routes []RouteState) []RouteState {
+	asked := []RouteState{}
+	for _, r := range routes {
+		if r.Requests > 0 && r.Latency.Count > 0 {
+			asked = append(asked, r)
+		}
+	}
+	slices.SortStableFunc(asked, func(a, b RouteState) int { return cmp.Compare(b.Latency.quantile(0.99), a.Latency.quantile(0.99)) })
+	return asked[:min(len(asked), slowestRoutes)]
 }
 
 // timeOf is a time of a metric, which is in Unix seconds; 0: there is none.

@@ -2,7 +2,9 @@ package dashboard_test
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +36,57 @@ func TestAnOverviewIsMadeOnceASecond(t *testing.T) {
 		if got := all.Last().Traffic.Connections; got != step.want {
 			t.Errorf("after %v: gathered %v times, want %v", step.ahead, got, step.want)
 		}
+	}
+}
+
+// TestAnOverviewThatTakesLongIsMadeLessOften: what a page costs is bounded however many routes there are, and its plots stay whole.
+func TestAnOverviewThatTakesLongIsMadeLessOften(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ takes, keeps time.Duration }{
+		{time.Millisecond, time.Second}, {20 * time.Millisecond, 3 * time.Second}, {time.Minute, 6 * time.Second},
+	} {
+		reg, now, read := prometheus.NewRegistry(), time.Unix(1_800_000_000, 0), 0.0
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "wxgate_connections"}, func() float64 {
+			now, read = now.Add(row.takes), read+1
+			return read
+		}))
+		all := dashboard.NewOverviews(source(reg, &now))
+		for _, step := range []struct {
+			ahead time.Duration
+			want  float64
+		}{{0, 1}, {row.keeps - 1, 1}, {1, 2}} {
+			now = now.Add(step.ahead)
+			if got := all.Last().Traffic.Connections; got != step.want {
+				t.Errorf("%v each: gathered %v times, want %v before %v have passed", row.takes, got, step.want, row.keeps)
+			}
+		}
+	}
+}
+
+// TestTheSlowestRoutesAreThoseOfTheHighestP99 and none that nobody has asked for.
+func TestTheSlowestRoutesAreThoseOfTheHighestP99(t *testing.T) {
+	t.Parallel()
+	reg, now := prometheus.NewRegistry(), time.Unix(1_800_000_000, 0)
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wxgate_requests_total"}, []string{"route", "method", "code", "source", "reason"})
+	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "wxgate_request_duration_seconds", Buckets: []float64{0.01, 0.1, 1}}, []string{"route"})
+	reg.MustRegister(requests, durations)
+	took := map[string][]float64{
+		"/quick": {0.001}, "/half": {0.02, 0.02, 0.02, 0.02}, "/beyond": {7}, "/once": {0.001, 0.5}, "/slow": {0.5, 0.5}, "/tenth": {0.05}, "/none": nil,
+	}
+	var routes []dashboard.Route
+	for _, path := range slices.Sorted(maps.Keys(took)) {
+		routes = append(routes, dashboard.Route{Path: path})
+		for _, seconds := range took[path] {
+			requests.WithLabelValues(path, "GET", "200", "upstream", "").Inc()
+			durations.WithLabelValues(path).Observe(seconds)
+		}
+	}
+	var got []string
+	for _, r := range dashboard.NewOverviews(source(reg, &now, routes...)).Last().Slowest {
+		got = append(got, r.Path)
+	}
+	if want := []string{"/beyond", "/slow", "/once", "/half", "/tenth"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -76,7 +129,7 @@ func TestAnOverviewIsJSONWhateverTheMetricsHold(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"upstreams":[{"name":"a","breaker_open":false,"queue":0,"targets":[{"url":"http://10.0.0.1","up":true,"in_flight":0,"latency_seconds":0,"ejections":0}]}]`,
-		`"certificates":[{"name":"a.example","cert":"acme","expires_at":""}]`, `"backup":{"every_seconds":0,"last":"","failures":0}`, `"reasons":[],"routes":[]`,
+		`"certificates":[{"name":"a.example","cert":"acme","expires_at":""}]`, `"backup":{"every_seconds":0,"last":"","failures":0}`, `"reasons":[],"slowest":[]`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("got no %s in %s", want, text)
@@ -96,15 +149,15 @@ func TestRequestsAreThoseOfTheRouteThatServesTheMethod(t *testing.T) {
 	}{{"/a", "GET", "200", 5}, {"/a", "POST", "200", 3}, {"/a", "POST", "503", 2}, {"b.example/a", "GET", "200", 7}, {"unmatched", "GET", "404", 11}} {
 		requests.WithLabelValues(c.route, c.method, c.code, "upstream", "").Add(c.count)
 	}
-	got := dashboard.NewOverviews(source(reg, &now,
+	all := dashboard.NewOverviews(source(reg, &now,
 		dashboard.Route{Path: "/a", Methods: []string{"GET"}}, dashboard.Route{Path: "/a"}, dashboard.Route{Path: "/a", Host: "b.example"},
-	)).Last()
+	))
 	for i, want := range []struct{ requests, errors float64 }{{5, 0}, {5, 2}, {7, 0}} {
-		if r := got.Routes[i]; r.Requests != want.requests || r.Errors != want.errors {
+		if r := all.Routes().Routes[i]; r.Requests != want.requests || r.Errors != want.errors {
 			t.Errorf("route %d: got %v requests and %v errors, want %v", i, r.Requests, r.Errors, want)
 		}
 	}
-	if got.Traffic.Requests != 28 || got.Traffic.Errors != 2 {
-		t.Errorf("in all: %+v", got.Traffic)
+	if got := all.Last().Traffic; got.Requests != 28 || got.Errors != 2 {
+		t.Errorf("in all: %+v", got)
 	}
 }

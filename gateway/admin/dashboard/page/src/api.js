@@ -1,7 +1,8 @@
 // The admin API, as far as the page uses it: docs/api.md and docs/dashboard.md.
 
 /**
- * What GET /api/dashboard says. Counts are cumulative since the start, times RFC 3339.
+ * What GET /api/dashboard says, and, of what does not fit into every reading, GET /api/dashboard/routes and …/config. Counts are
+ * cumulative since the start, times RFC 3339.
  * @typedef {import('./series.js').Histogram} Histogram
  * @typedef {{path: string, host: string, methods: string[] | null, auth: string, to: string, requests: number, errors: number, latency: Histogram}} Route
  * @typedef {{url: string, up: boolean, in_flight: number, latency_seconds: number, ejections: number}} Target
@@ -11,13 +12,15 @@
  *   version: string, started_at: string, now: string, ready: {ok: boolean, but: string[] | null},
  *   traffic: {requests: number, errors: number, in_flight: number, connections: number, latency: Histogram, overhead: Histogram, upstream: Histogram},
  *   reasons: {reason: string, status: number, count: number}[] | null,
- *   routes: Route[] | null, upstreams: Upstream[] | null,
+ *   slowest: Route[] | null, upstreams: Upstream[] | null,
  *   logins: Outcome[] | null, refreshes: Outcome[] | null, wechat: {api: string, errcode: string, count: number}[] | null,
  *   storage: {driver: string, place: string, bytes: number, writable: boolean},
  *   backup: {every_seconds: number, last: string, failures: number},
  *   certificates: {name: string, cert: string, expires_at: string}[] | null,
- *   config: {file: string, yaml: string}, reloads: {at: string, ok: boolean, error: string}[] | null,
- * }} Dashboard
+ *   reloaded_at: string,
+ * }} Dashboard reloaded_at: when a configuration was last read, as the first of the reloads says
+ * @typedef {{started_at: string, now: string, routes: Route[] | null}} Routes
+ * @typedef {{file: string, yaml: string, reloads: {at: string, ok: boolean, error: string}[] | null}} Configuration
  *
  * @typedef {{signed_in: boolean, token_required: boolean}} Session who looks at the page
  * @typedef {{
@@ -76,6 +79,10 @@ async function send(method, path, body) {
 
 /** @returns {Promise<Dashboard>} */
 export const readDashboard = () => call('GET', '/api/dashboard');
+/** @returns {Promise<Routes>} */
+export const readRoutes = () => call('GET', '/api/dashboard/routes');
+/** @returns {Promise<Configuration>} */
+export const readConfiguration = () => call('GET', '/api/dashboard/config');
 /** @returns {Promise<Session>} */
 export const readSession = () => call('GET', '/api/dashboard/session');
 /** @param {{token: string} | {code: string}} proof */

@@ -12,31 +12,37 @@ export const KEPT = 5 * 60 * 1000; // how far back the plots reach, in milliseco
 const WINDOW = 60 * 1000; // what "the last minute" is
 const GAP = 10 * 1000; // readings further apart are no neighbours: the page was hidden, or the gateway away
 
-/** Remembers readings in the order in which they came. Times are those of the gateway, in milliseconds. */
-export class History {
+/**
+ * Remembers the readings of about the last minute in the order in which they came. Times are those of the gateway, in milliseconds.
+ * @template {{started_at: string, now: string}} R
+ */
+export class Minute {
   constructor() {
-    /** @type {Point[]} */
-    this.points = [];
-    /** @type {Dashboard[]} of about the last minute, the oldest first */
+    /** @type {R[]} the oldest first */
     this.readings = [];
   }
 
-  /** @param {Dashboard} reading */
+  /** @param {R} reading */
   add(reading) {
-    const last = this.readings[this.readings.length - 1];
-    const at = Date.parse(reading.now);
-    if (last && (last.started_at !== reading.started_at || at <= Date.parse(last.now))) this.readings = [];
-    const before = this.readings[this.readings.length - 1];
-    const isNeighbour = before !== undefined && at - Date.parse(before.now) <= GAP;
-    if (isNeighbour) this.points.push(pointBetween(before, reading));
-    else this.points.push({ at, requests: null, errors: null, p50: null, p90: null, p99: null });
-    if (!isNeighbour) this.readings = [];
+    if (this.has(reading)) return;
+    if (!this.neighbour(reading)) this.readings = [];
     this.readings.push(reading);
-    this.readings = this.readings.filter(({ now }) => at - Date.parse(now) <= WINDOW);
-    this.points = this.points.filter((point) => at - point.at <= KEPT && point.at <= at);
+    this.readings = this.readings.filter(({ now }) => Date.parse(reading.now) - Date.parse(now) <= WINDOW);
   }
 
-  /** The newest reading. @returns {Dashboard | undefined} */
+  /** Whether it is the newest once more: the gateway does not make one for each question. @param {R} reading */
+  has(reading) {
+    return this.newest?.now === reading.now && this.newest.started_at === reading.started_at;
+  }
+
+  /** The reading before one that comes now, undefined after a gap, a restart or a clock that went back. @param {R} reading */
+  neighbour(reading) {
+    const { newest } = this;
+    const apart = newest ? Date.parse(reading.now) - Date.parse(newest.now) : 0;
+    return newest?.started_at === reading.started_at && apart > 0 && apart <= GAP ? newest : undefined;
+  }
+
+  /** The newest reading. @returns {R | undefined} */
   get newest() {
     return this.readings[this.readings.length - 1];
   }
@@ -48,23 +54,42 @@ export class History {
 
   /**
    * How much a counter has grown in the last minute; null before there are two readings.
-   * @param {(reading: Dashboard) => number | undefined} of undefined: it was not there yet
+   * @param {(reading: R) => number | undefined} of undefined: it was not there yet
    */
   grown(of) {
     if (!this.newest || this.seconds <= 0) return null;
     return increase(of(this.readings[0]), of(this.newest) ?? 0);
   }
 
-  /** The growth of a counter per second in the last minute. @param {(reading: Dashboard) => number | undefined} of */
+  /** The growth of a counter per second in the last minute. @param {(reading: R) => number | undefined} of */
   rate(of) {
     const grown = this.grown(of);
     return grown === null ? null : grown / this.seconds;
   }
 
-  /** The observations of the last minute. @param {(reading: Dashboard) => Histogram | undefined} of @returns {Histogram} */
+  /** The observations of the last minute. @param {(reading: R) => Histogram | undefined} of @returns {Histogram} */
   observed(of) {
     if (!this.newest || this.seconds <= 0) return EMPTY;
     return histogramIncrease(of(this.readings[0]), of(this.newest) ?? EMPTY);
+  }
+}
+
+/** The readings of the dashboard, and the points of the plots. @extends {Minute<Dashboard>} */
+export class History extends Minute {
+  constructor() {
+    super();
+    /** @type {Point[]} */
+    this.points = [];
+  }
+
+  /** @param {Dashboard} reading */
+  add(reading) {
+    if (this.has(reading)) return;
+    const before = this.neighbour(reading);
+    const at = Date.parse(reading.now);
+    this.points.push(before ? pointBetween(before, reading) : { at, requests: null, errors: null, p50: null, p90: null, p99: null });
+    this.points = this.points.filter((point) => at - point.at <= KEPT && point.at <= at);
+    super.add(reading);
   }
 }
 

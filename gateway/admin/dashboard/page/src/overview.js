@@ -7,8 +7,6 @@ import { Table } from './table.js';
 
 /** @typedef {import('./page.js').Context} Context @typedef {import('./api.js').Route} Route @typedef {import('./api.js').Upstream} Upstream */
 
-const SLOWEST = 5;
-
 export class Overview {
   /** @param {Context} context */
   constructor(context) {
@@ -61,7 +59,7 @@ export class Overview {
     this.tiles[1].element.classList.toggle('bad', faulty);
     this.rates.update(history.points);
     this.latencies.update(history.points);
-    this.slowest.update(slowest(now.routes ?? []));
+    this.slowest.update(now.slowest ?? []);
     this.upstreams.update(now.upstreams ?? []);
     this.reasons.update();
   }
@@ -90,12 +88,6 @@ class Tile {
     setText(this.value, value);
     setText(this.sub, sub);
   }
-}
-
-/** @param {Route[]} routes */
-function slowest(routes) {
-  const p99 = (/** @type {Route} */ route) => quantile(0.99, route.latency)?.seconds ?? 0;
-  return routes.filter((route) => route.requests > 0 && route.latency.count > 0).sort((a, b) => p99(b) - p99(a)).slice(0, SLOWEST);
 }
 
 /** @param {Route} route */

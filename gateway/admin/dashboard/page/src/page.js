@@ -3,7 +3,7 @@ import * as api from './api.js';
 import { button } from './dom.js';
 import { formats } from './format.js';
 import { Frame, VIEWS } from './frame.js';
-import { History } from './history.js';
+import { History, Minute } from './history.js';
 import { Logins } from './logins.js';
 import { applyTheme, language, theme } from './look.js';
 import { Overview } from './overview.js';
@@ -16,13 +16,14 @@ import { Users } from './users.js';
 import { words } from './words.js';
 
 /**
- * What views are given. explain turns what a call threw into a sentence; ensureSession lets the visitor sign in first if
- * they have to, and resolves to whether they are signed in.
+ * What views are given. routes are the readings of the view that shows them all. explain turns what a call threw into a sentence;
+ * ensureSession lets the visitor sign in first if they have to, and resolves to whether they are signed in.
  * @typedef {{
  *   t: ReturnType<typeof words>, f: import('./format.js').Formats, language: import('./words.js').Language, history: History,
- *   say: (text: string) => void, explain: (error: unknown) => string, ensureSession: () => Promise<boolean>,
+ *   routes: Minute<api.Routes>, say: (text: string) => void, explain: (error: unknown) => string, ensureSession: () => Promise<boolean>,
  * }} Context
- * @typedef {{element: HTMLElement, update: () => void, recolor?: () => void, destroy?: () => void}} View
+ * A view may read what it alone shows, whenever the dashboard is read.
+ * @typedef {{element: HTMLElement, update: () => void, read?: () => Promise<void>, recolor?: () => void, destroy?: () => void}} View
  */
 
 const EVERY = 2000; // milliseconds between two readings
@@ -30,6 +31,8 @@ const EVERY = 2000; // milliseconds between two readings
 export class Page {
   constructor() {
     this.history = new History();
+    /** @type {Minute<api.Routes>} */
+    this.routes = new Minute();
     /** @type {api.Session | undefined} undefined: not known yet */
     this.session = undefined;
     this.isLost = false; // the gateway did not answer the last call
@@ -51,7 +54,7 @@ export class Page {
     const chosen = language();
     document.documentElement.lang = chosen === 'zh' ? 'zh-CN' : 'en';
     return {
-      t: words(chosen), f: formats(chosen), language: chosen, history: this.history, say: (text) => this.frame.say(text),
+      t: words(chosen), f: formats(chosen), language: chosen, history: this.history, routes: this.routes, say: (text) => this.frame.say(text),
       explain: (error) => this.explain(error), ensureSession: () => this.ensureSession(),
     };
   }
@@ -85,20 +88,31 @@ export class Page {
     }
   }
 
-  /** One reading of everything. */
+  /** One reading of what is shown. */
   async read() {
     try {
       if (!this.session) {
         this.session = await api.readSession();
         this.showSession();
       }
-      if (!this.mustSignIn) this.history.add(await api.readDashboard());
+      if (!this.mustSignIn) {
+        this.history.add(await api.readDashboard());
+        await this.readView();
+      }
       this.isLost = false;
     } catch (error) {
       if (error instanceof api.ApiError && error.status === 401) this.end();
       else this.isLost = true;
     }
     this.update();
+  }
+
+  /** Reads what the view alone shows, also that of one to which the address leads meanwhile. */
+  async readView() {
+    for (let read; read !== this.view;) {
+      read = this.view;
+      await read?.read?.();
+    }
   }
 
   get mustSignIn() {
@@ -183,6 +197,7 @@ export class Page {
     this.view = this.makeView(shown, id);
     this.frame.show(this.context.t(`view.${shown}`), this.view.element, shown);
     this.view.update();
+    if (this.view.read) this.poller.next(0);
   }
 
   /** @param {string} name @param {string | undefined} id @returns {View} */

@@ -1,4 +1,5 @@
 // What the gateway stands on: storage, backups, certificates, and the configuration that is in force.
+import { readConfiguration } from './api.js';
 import { badge, button, code, el, facts, panel, said, setText } from './dom.js';
 import { NOTHING } from './format.js';
 import { Table } from './table.js';
@@ -17,6 +18,8 @@ export class System {
     this.storage = el('div');
     this.backup = el('div');
     this.shown = { storage: '', backup: '' };
+    /** @type {import('./api.js').Configuration | undefined} undefined: not read yet */
+    this.configuration = undefined;
     this.certificates = certificateTable(context);
     this.reloads = reloadTable(context);
     this.yaml = el('pre', { class: 'yaml', tabIndex: 0, 'aria-label': t('config') });
@@ -35,15 +38,22 @@ export class System {
     }, 'small');
   }
 
+  /** Reads the configuration when it has changed. */
+  async read() {
+    const { newest } = this.context.history;
+    if (newest?.reloaded_at !== this.configuration?.reloads?.[0]?.at) this.configuration = await readConfiguration();
+  }
+
   update() {
     const now = this.context.history.newest;
     if (!now) return;
     this.show('storage', storageFacts(this.context, now));
     this.show('backup', backupFacts(this.context, now));
     this.certificates.update((now.certificates ?? []).map((certificate) => ({ ...certificate, now: now.now })));
-    this.reloads.update((now.reloads ?? []).map((reload, i) => ({ ...reload, i })));
-    setText(this.file, now.config.file);
-    setText(this.yaml, now.config.yaml);
+    if (!this.configuration) return;
+    this.reloads.update((this.configuration.reloads ?? []).map((reload, i) => ({ ...reload, i })));
+    setText(this.file, this.configuration.file);
+    setText(this.yaml, this.configuration.yaml);
   }
 
   /** Builds a list of facts anew when one has changed. @param {'storage' | 'backup'} name @param {[string, Node | string][]} rows */

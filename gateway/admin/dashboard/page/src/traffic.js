@@ -1,11 +1,12 @@
 // Routes and where they go, and the targets behind them.
+import { readRoutes } from './api.js';
 import { badge, code, el, panel } from './dom.js';
 import { keyOfRoute } from './overview.js';
 import { EMPTY, quantile, share } from './series.js';
 import { Table } from './table.js';
 
 /** @typedef {import('./page.js').Context} Context @typedef {import('./api.js').Route} Route @typedef {import('./api.js').Target} Target */
-/** @typedef {import('./api.js').Dashboard} Dashboard */
+/** @typedef {import('./api.js').Routes} Routes */
 /** @typedef {Route & {rate: number | null}} RouteRow @typedef {Target & {upstream: string, breakerOpen: boolean, queue: number}} TargetRow */
 
 export class Traffic {
@@ -14,7 +15,7 @@ export class Traffic {
     const { t } = context;
     this.context = context;
     this.lately = false; // the figures are of the last minute
-    /** @type {WeakMap<Dashboard, Map<string, Route>>} */
+    /** @type {WeakMap<Routes, Map<string, Route>>} */
     this.found = new WeakMap(); // the routes of a reading by their keys
     this.routes = this.routeTable();
     this.targets = targetTable(context);
@@ -39,16 +40,16 @@ export class Traffic {
   /** @param {Route} route @returns {Route} its figures of the stretch of time that is chosen */
   figures(route) {
     if (!this.lately) return route;
-    const { history } = this.context;
+    const { routes } = this.context;
     const key = keyOfRoute(route);
     return {
-      ...route, requests: history.grown((reading) => this.find(reading, key)?.requests) ?? 0,
-      errors: history.grown((reading) => this.find(reading, key)?.errors) ?? 0,
-      latency: history.observed((reading) => this.find(reading, key)?.latency ?? EMPTY),
+      ...route, requests: routes.grown((reading) => this.find(reading, key)?.requests) ?? 0,
+      errors: routes.grown((reading) => this.find(reading, key)?.errors) ?? 0,
+      latency: routes.observed((reading) => this.find(reading, key)?.latency ?? EMPTY),
     };
   }
 
-  /** @param {Dashboard} reading @param {string} key @returns {Route | undefined} */
+  /** @param {Routes} reading @param {string} key @returns {Route | undefined} */
   find(reading, key) {
     const routes = this.found.get(reading) ?? new Map((reading.routes ?? []).map((route) => [keyOfRoute(route), route]));
     this.found.set(reading, routes);
@@ -78,16 +79,21 @@ export class Traffic {
     });
   }
 
+  async read() {
+    this.context.routes.add(await readRoutes());
+  }
+
   update() {
-    const { history } = this.context;
-    const now = history.newest;
-    if (!now) return;
-    this.routes.update((now.routes ?? []).map((route) => {
-      const key = keyOfRoute(route);
-      const rate = history.rate((reading) => this.find(reading, key)?.requests);
-      return { ...this.figures(route), rate };
-    }));
-    this.targets.update((now.upstreams ?? []).flatMap(({ name, breaker_open: breakerOpen, queue, targets }) => (
+    const { history, routes } = this.context;
+    if (routes.newest) {
+      this.routes.update((routes.newest.routes ?? []).map((route) => {
+        const key = keyOfRoute(route);
+        const rate = routes.rate((reading) => this.find(reading, key)?.requests);
+        return { ...this.figures(route), rate };
+      }));
+    }
+    if (!history.newest) return;
+    this.targets.update((history.newest.upstreams ?? []).flatMap(({ name, breaker_open: breakerOpen, queue, targets }) => (
       (targets ?? []).map((target) => ({ ...target, upstream: name, breakerOpen, queue })))));
   }
 }

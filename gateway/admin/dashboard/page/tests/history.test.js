@@ -63,6 +63,13 @@ test('a clock that goes back begins anew and leaves no point in the future', () 
   assert.equal(history.grown(requestsOf), null);
 });
 
+test('a reading that comes again is no point', () => {
+  const history = new History();
+  for (const s of [0, 0, 4, 4, 4]) history.add(reading(s, 10 * s));
+  assert.deepEqual(history.points.map(({ requests }) => requests), [null, 10]);
+  assert.equal(history.grown(requestsOf), 40);
+});
+
 test('plots reach back five minutes', () => {
   const history = new History();
   for (let s = 0; s <= 1000; s += 2) history.add(reading(s, s));
