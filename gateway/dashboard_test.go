@@ -503,6 +503,21 @@ func TestTheDashboardShowsWhatHappened(t *testing.T) {
 	}
 }
 
+// TestFaultsHaveNames by which the page tells them in its language; a probe reads them in English.
+func TestFaultsHaveNames(t *testing.T) {
+	t.Parallel()
+	o := newOperatorWith(t, "", func(d *Deps) {
+		d.LogFault = func() *dashboard.Fault { return dashboard.NewFault(dashboard.FaultLogUnread, "lines", "3") }
+	})
+	got := o.want(t, "GET /api/dashboard", "", 200, "")
+	if want := `"ready":{"ok":true,"but":[{"fault":"log_unread","values":{"lines":"3"},"text":"nobody reads the log, 3 lines were dropped"}]}`; !strings.Contains(got.body, want) {
+		t.Errorf("got %s, want %s", got.body, want)
+	}
+	if got := o.want(t, "GET /readyz", "", 200, ""); got.body != "ok, but nobody reads the log, 3 lines were dropped\n" {
+		t.Errorf("got %q", got.body)
+	}
+}
+
 // TestWhatAnOpenPageAsksForGrowsNeitherWithTheRoutesNorWithTheConfiguration: it asks every two seconds, perhaps through SSH.
 func TestWhatAnOpenPageAsksForGrowsNeitherWithTheRoutesNorWithTheConfiguration(t *testing.T) {
 	t.Parallel()

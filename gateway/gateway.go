@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,10 +51,10 @@ type Deps struct {
 		prometheus.Gatherer
 	}
 	Log      *slog.Logger
-	Access   *accesslog.Log  // one line per request, without secrets
-	Tracer   *tracing.Tracer // nil: nothing is traced
-	Gate     Gate            // of the store; nil: the store is never handed over
-	LogFault func() error    // why log lines are being lost, nil while none are; may be nil
+	Access   *accesslog.Log          // one line per request, without secrets
+	Tracer   *tracing.Tracer         // nil: nothing is traced
+	Gate     Gate                    // of the store; nil: the store is never handed over
+	LogFault func() *dashboard.Fault // why log lines are being lost, nil while none are; may be nil
 	Now      func() time.Time
 
 	Process func() dashboard.Process // what the dashboard shows of the process; nil: nothing
@@ -116,12 +117,16 @@ func (g *Gateway) newAdmin() (*admin.Server, error) {
 		Quotas:      g.quotas.counter, AllQuotas: func() []quota.Quota { return g.snapshot.Load().cfg.Quotas() },
 		Process: g.deps.process(), Routes: g.shownRoutes(),
 		PublicAPI: func() (apidoc.Document, error) { return g.snapshot.Load().cfg.PublicAPI(g.deps.process()().Version) },
-		Certificates: func() error {
+		Certificates: func() *dashboard.Fault {
 			r := g.snapshot.Load()
 			if r.acme == nil {
 				return nil
 			}
-			return r.acme.Ready(r.certificates)
+			missing := r.acme.Missing(r.certificates)
+			if len(missing) == 0 {
+				return nil
+			}
+			return dashboard.NewFault(dashboard.FaultCertificates, "domains", strings.Join(missing, ", "))
 		},
 	})
 }

@@ -3,11 +3,12 @@ package process
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 	"time"
+	"wxgate/gateway/admin/dashboard"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -100,14 +101,14 @@ func (q *LogQueue) droppedLines() uint64 {
 }
 
 // fault says why lines are being lost, or soon will be; nil while they are written.
-func (q *LogQueue) fault() error {
+func (q *LogQueue) fault() *dashboard.Fault {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.failed != nil:
-		return fmt.Errorf("the log cannot be written (%w), %d lines were dropped", q.failed, q.dropped)
+		return dashboard.NewFault(dashboard.FaultLogUnwritable, "error", q.failed.Error(), "lines", strconv.FormatUint(q.dropped, 10))
 	case !q.writing.IsZero() && time.Since(q.writing) > logStall:
-		return fmt.Errorf("nobody reads the log, %d lines were dropped", q.dropped)
+		return dashboard.NewFault(dashboard.FaultLogUnread, "lines", strconv.FormatUint(q.dropped, 10))
 	}
 	return nil
 }

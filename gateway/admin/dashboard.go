@@ -38,8 +38,7 @@ func newConsole(r responder, s *Server) (*console, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
 		defer cancel()
 		unwritable := s.deps.Store.Ready(ctx)
-		but := append([]string{}, s.degradations(unwritable)...)
-		return dashboard.Health{Ready: dashboard.Ready{OK: !s.deps.Draining(), But: but}, Writable: unwritable == nil}
+		return dashboard.Health{Ready: dashboard.Ready{OK: !s.deps.Draining(), But: s.faults(unwritable)}, Writable: unwritable == nil}
 	}
 	return &console{
 		responder: r, page: page, sessions: dashboard.NewSessions(s.deps.Now), credentials: s.deps.Credentials,

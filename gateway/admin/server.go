@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,8 +47,8 @@ type Deps struct {
 		prometheus.Gatherer
 	}
 	Log         *slog.Logger
-	LimitedLog  *lograte.Log // for lines that clients can provoke
-	LogFault    func() error // why log lines are being lost, nil while none are; may be nil
+	LimitedLog  *lograte.Log            // for lines that clients can provoke
+	LogFault    func() *dashboard.Fault // why log lines are being lost, nil while none are; may be nil
 	Now         func() time.Time
 	Credentials func() Credentials                            // which a reload may change
 	Payments    func() map[string]wechat.VirtualPaymentConfig // wechat.virtual_payment by appid, which a reload may change
@@ -62,7 +61,7 @@ type Deps struct {
 	Process func() dashboard.Process // what the dashboard shows of the process
 	Routes  func() []dashboard.Route // of the configuration in force; never called twice at once
 
-	Certificates func() error // which the public listener still lacks, nil while it has all; may be nil
+	Certificates func() *dashboard.Fault // which the public listener still lacks, nil while it has all; may be nil
 }
 
 // Server is the admin listener: probes, metrics and the API of api.go. It runs on net/http, separate from the public
@@ -155,30 +154,34 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ok"
-	if but := s.degradations(s.deps.Store.Ready(r.Context())); len(but) > 0 {
-		text += ", but " + strings.Join(but, "; ")
+	for i, fault := range s.faults(s.deps.Store.Ready(r.Context())) {
+		text += []string{", but ", "; "}[min(i, 1)] + fault.Text
 	}
 	probe(w, http.StatusOK, text)
 }
 
-// degradations are the faults despite which traffic should continue: taking every instance out of service would turn
-// each into an outage. unwritable is what the store said of itself.
-func (s *Server) degradations(unwritable error) (words []string) {
+// faults are those despite which traffic should continue: taking every instance out of service would turn each into an outage.
+// unwritable is what the store said of itself.
+func (s *Server) faults(unwritable error) []dashboard.Fault {
+	found := []dashboard.Fault{}
 	if unwritable != nil { // requests with a token are still served
-		words = append(words, "logins are refused: the storage does not take writes")
+		found = append(found, *dashboard.NewFault(dashboard.FaultLogins))
 	}
-	if err := s.deps.Authn.Ready(); err != nil {
-		words = append(words, "requests with a token are refused: "+err.Error())
+	switch err := s.deps.Authn.Ready(); {
+	case errors.Is(err, storage.ErrReplaced):
+		found = append(found, *dashboard.NewFault(dashboard.FaultReplaced))
+	case err != nil:
+		found = append(found, *dashboard.NewFault(dashboard.FaultTokens))
 	}
-	for _, fault := range []func() error{s.deps.Certificates, s.deps.LogFault} { // the authority may have to reach us first
-		if fault == nil {
+	for _, look := range []func() *dashboard.Fault{s.deps.Certificates, s.deps.LogFault} { // the authority may have to reach us first
+		if look == nil {
 			continue
 		}
-		if err := fault(); err != nil {
-			words = append(words, err.Error())
+		if fault := look(); fault != nil {
+			found = append(found, *fault)
 		}
 	}
-	return words
+	return found
 }
 
 func probe(w http.ResponseWriter, status int, text string) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"wxgate/gateway/admin/dashboard"
 	"wxgate/gateway/answer"
 )
 
@@ -47,6 +48,27 @@ func TestEveryReasonIsExplained(t *testing.T) {
 		if got := strings.Count(explained, "\n    "+failure.Reason+": '"); got != 2 {
 			t.Errorf("%s: got %d explanations in page/src/reasons.js, want one in each language", failure.Reason, got)
 		}
+	}
+}
+
+// TestEveryFaultHasWordsOfThePage in both languages, with the same blanks: those of English are what the gateway says.
+func TestEveryFaultHasWordsOfThePage(t *testing.T) {
+	t.Parallel()
+	words := string(read(t, "page/src/words.js"))
+	for fault, text := range dashboard.FaultTexts() {
+		name := "\n    'fault." + fault + "': '"
+		if strings.Count(words, name) != 2 || strings.Count(words, name+text+"',") != 1 {
+			t.Errorf("%s: want words in each language in page/src/words.js, in English %q", fault, text)
+		}
+	}
+}
+
+// TestAFaultIsFilledIn is what a probe and a program are told.
+func TestAFaultIsFilledIn(t *testing.T) {
+	t.Parallel()
+	got := dashboard.NewFault(dashboard.FaultLogUnwritable, "error", "{lines} is full", "lines", "3")
+	if got.Text != "the log cannot be written ({lines} is full), 3 lines were dropped" || got.Values["lines"] != "3" || got.Fault != "log_unwritable" {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -51,8 +51,8 @@ type Configuration struct {
 
 // Ready is what /readyz says.
 type Ready struct {
-	OK  bool     `json:"ok"`
-	But []string `json:"but"` // the faults despite which traffic should continue
+	OK  bool    `json:"ok"`
+	But []Fault `json:"but"`
 }
 
 // Traffic are the requests of all clients.

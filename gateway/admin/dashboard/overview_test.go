@@ -19,7 +19,9 @@ func source(reg prometheus.Gatherer, now *time.Time, routes ...dashboard.Route) 
 	return dashboard.Source{
 		Metrics: reg, Process: func() dashboard.Process { return dashboard.Process{Reloads: []dashboard.Reload{}} },
 		Routes: func() []dashboard.Route { return routes }, Now: func() time.Time { return *now },
-		Health: func() dashboard.Health { return dashboard.Health{Ready: dashboard.Ready{OK: true, But: []string{}}} },
+		Health: func() dashboard.Health {
+			return dashboard.Health{Ready: dashboard.Ready{OK: true, But: []dashboard.Fault{}}}
+		},
 	}
 }
 

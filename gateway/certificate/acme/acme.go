@@ -14,7 +14,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -259,18 +258,14 @@ func (m *Manager) Choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, errNotYet
 }
 
-// Ready returns which domains have no certificate, not even in a file, nil when all have one.
-func (m *Manager) Ready(files *certificate.Set) error {
-	var missing []string
+// Missing returns the domains that have no certificate, not even in a file.
+func (m *Manager) Missing(files *certificate.Set) (domains []string) {
 	for _, domain := range m.cfg.Domains {
 		if m.certificate(domain) == nil && !files.Has(domain) {
-			missing = append(missing, domain)
+			domains = append(domains, domain)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("TLS is refused for %s: there is no certificate yet", strings.Join(missing, ", "))
+	return domains
 }
 
 // tokenFile is where certmagic puts a challenge that another process may have to answer.

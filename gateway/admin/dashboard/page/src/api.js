@@ -8,8 +8,9 @@
  * @typedef {{url: string, up: boolean, in_flight: number, latency_seconds: number, ejections: number}} Target
  * @typedef {{name: string, breaker_open: boolean, queue: number, targets: Target[] | null}} Upstream
  * @typedef {{result: string, count: number}} Outcome
+ * @typedef {{fault: string, values: Record<string, string>, text: string}} Fault its name, what fills the blanks of its words, and it in English
  * @typedef {{
- *   version: string, started_at: string, now: string, ready: {ok: boolean, but: string[] | null},
+ *   version: string, started_at: string, now: string, ready: {ok: boolean, but: Fault[] | null},
  *   traffic: {requests: number, errors: number, in_flight: number, connections: number, latency: Histogram, overhead: Histogram, upstream: Histogram},
  *   reasons: {reason: string, status: number, count: number}[] | null,
  *   slowest: Route[] | null, upstreams: Upstream[] | null,
@@ -39,6 +40,7 @@ export class ApiError extends Error {
     super(body.detail || body.message || body.reason || `HTTP ${status}`);
     this.status = status;
     this.reason = body.reason ?? '';
+    this.detail = body.detail ?? '';
     this.requestId = body.request_id ?? '';
     this.retryAfter = retryAfter;
   }

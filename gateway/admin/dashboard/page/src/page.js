@@ -1,6 +1,7 @@
 // The page: who looks at it, what is read for them, and which view they see.
 import * as api from './api.js';
 import { button } from './dom.js';
+import { faultText, refusalText } from './fault.js';
 import { formats } from './format.js';
 import { Frame, VIEWS } from './frame.js';
 import { History, Minute } from './history.js';
@@ -220,7 +221,7 @@ export class Page {
   showState() {
     const { t, f } = this.context;
     const now = this.mustSignIn ? undefined : this.history.newest;
-    const faults = now?.ready.but ?? [];
+    const faults = (now?.ready.but ?? []).map((fault) => faultText(this.context, fault));
     if (this.isLost) {
       this.frame.showState('bad', t('state.lost'));
       this.frame.showBanner('bad', t('lost.title'), [now ? t('lost.text', { time: f.clock(Date.parse(now.now)) }) : t('lost.text.never')]);
@@ -246,7 +247,7 @@ export class Page {
     }
     if (error.status === 0) return t('error.unreachable');
     if (error.status === 404) return t('error.not_found');
-    return error.requestId ? t('error.request', { message: error.message, id: error.requestId }) : error.message;
+    return refusalText(this.context, error);
   }
 }
 

@@ -1,6 +1,7 @@
 // The form that begins a session.
 import { ApiError, signIn } from './api.js';
 import { button, el } from './dom.js';
+import { refusalText } from './fault.js';
 
 /** @typedef {import('./page.js').Context} Context */
 
@@ -9,7 +10,8 @@ import { button, el } from './dom.js';
  * @param {{withToken: boolean, notice: string, done: () => void}} options withToken: an admin token is configured
  * @returns {{element: HTMLFormElement, focus: () => void}}
  */
-export function signInForm({ t }, { withToken, notice, done }) {
+export function signInForm(context, { withToken, notice, done }) {
+  const { t } = context;
   let by = withToken ? 'token' : 'code';
   const input = el('input', { id: 'proof', required: true, autocomplete: 'off', spellcheck: false, 'aria-describedby': 'hint' });
   const label = el('label', { for: 'proof' });
@@ -32,7 +34,7 @@ export function signInForm({ t }, { withToken, notice, done }) {
       input.value = '';
       done();
     } catch (error) {
-      wrong.textContent = explain(t, by, error);
+      wrong.textContent = explain(context, by, error);
       input.select();
     } finally {
       go.disabled = false;
@@ -67,10 +69,11 @@ export function signInDialog(context) {
   });
 }
 
-/** @param {Context['t']} t @param {string} by @param {unknown} error */
-export function explain(t, by, error) {
+/** @param {Context} context @param {string} by @param {unknown} error */
+function explain(context, by, error) {
+  const { t } = context;
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 0) return t('error.unreachable');
   if (error.status === 429) return t('signin.slow', { seconds: error.retryAfter || 60 });
-  return error.status === 401 ? t(`signin.wrong.${by}`) : error.message;
+  return error.status === 401 ? t(`signin.wrong.${by}`) : refusalText(context, error);
 }

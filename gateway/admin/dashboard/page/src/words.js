@@ -29,6 +29,12 @@ export const WORDS = {
     'lost.text.never': 'The page keeps trying every 2 seconds.',
     'fault.title': 'The gateway is serving, with faults',
     'fault.title.not_ready': 'The gateway is not ready',
+    'fault.logins_refused': 'logins are refused: the storage does not take writes',
+    'fault.tokens_refused': 'requests with a token are refused: what other gateways have revoked could not be read for too long',
+    'fault.store_replaced': 'requests with a token are refused: another process has filled this store with other data, or is about to',
+    'fault.certificates_missing': 'TLS is refused for {domains}: there is no certificate yet',
+    'fault.log_unread': 'nobody reads the log, {lines} lines were dropped',
+    'fault.log_unwritable': 'the log cannot be written ({error}), {lines} lines were dropped',
 
     'window.minute': 'last minute',
     'window.start': 'since the start',
@@ -237,6 +243,7 @@ export const WORDS = {
     'signout': 'Sign out',
 
     'error.unreachable': 'The gateway cannot be reached.',
+    'error.detail': '{message} ({detail})',
     'error.request': '{message} (request {id})',
     'error.not_found': 'There is no such user any more.',
     'error.session_gone': 'That session had ended already.',
@@ -266,6 +273,12 @@ export const WORDS = {
     'lost.text.never': '页面每 2 秒重试一次。',
     'fault.title': '网关正在服务，但存在故障',
     'fault.title.not_ready': '网关未就绪',
+    'fault.logins_refused': '登录被拒绝：存储不接受写入',
+    'fault.tokens_refused': '带 token 的请求被拒绝：太久没有读到其他网关的撤销记录',
+    'fault.store_replaced': '带 token 的请求被拒绝：另一个进程已经或即将在这个存储中写入别的数据',
+    'fault.certificates_missing': '{domains} 的 TLS 连接被拒绝：还没有证书',
+    'fault.log_unread': '没有程序读取日志，已丢弃 {lines} 行',
+    'fault.log_unwritable': '日志无法写入（{error}），已丢弃 {lines} 行',
 
     'window.minute': '最近一分钟',
     'window.start': '启动以来',
@@ -474,6 +487,7 @@ export const WORDS = {
     'signout': '退出登录',
 
     'error.unreachable': '无法连接网关。',
+    'error.detail': '{message}（{detail}）',
     'error.request': '{message}（请求编号 {id}）',
     'error.not_found': '该用户已不存在。',
     'error.session_gone': '该会话此前已经结束。',
