@@ -8,9 +8,10 @@ import (
 	"strconv"
 	"sync"
 	"time"
-	"wxgate/gateway/admin/dashboard"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wxgate/gateway/admin/dashboard"
 )
 
 // LogFlush is how long a process that ends waits for its last lines to be written.
