@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,19 +18,34 @@ type upstreams struct {
 	all     map[string]*upstream.Upstream
 	metrics *upstream.Metrics
 	log     *slog.Logger
-	changes []*upstream.Change               // of upstreams that are reused
-	opened  []*upstream.Upstream             // upstreams that the configuration before did not have
-	retired map[*upstream.Upstream]time.Time // upstreams of earlier configurations that a slow request may still turn to, and since when
+	changes []*upstream.Change   // of upstreams that are reused
+	opened  []*upstream.Upstream // upstreams that the configuration before did not have
+	retired []retiredUpstream    // the first one to close first
+}
+
+// retiredUpstream is one that the configuration in force does not have, which a slow request may still turn to.
+type retiredUpstream struct {
+	since time.Time
+	close func() // at once; it waits until the upstream is closed
+}
+
+// retireAfter is how long after its start a request may still turn to its upstream: it may have to ask WeChat who sent
+// it.
+const retireAfter = time.Minute
+
+// retire closes an upstream when no request turns to it any more.
+func retire(old *upstream.Upstream) retiredUpstream {
+	closed := sync.OnceFunc(old.Close)
+	later := time.AfterFunc(retireAfter, closed)
+	return retiredUpstream{time.Now(), func() {
+		later.Stop()
+		closed()
+	}}
 }
 
 func openUpstreams(cfgs map[string]upstream.Config, reg prometheus.Registerer, log *slog.Logger) (*upstreams, error) {
 	none := &upstreams{metrics: upstream.NewMetrics(reg), log: log}
-	u, err := none.next(cfgs)
-	if err != nil {
-		return nil, err
-	}
-	u.retired = make(map[*upstream.Upstream]time.Time)
-	return u, nil
+	return none.next(cfgs)
 }
 
 // next opens the upstreams of another configuration, which must be valid. An upstream that exists already is reused,
@@ -75,23 +92,12 @@ func (u *upstreams) discard() {
 	}
 }
 
-// retireAfter is how long after its start a request may still turn to its upstream: it may have to ask WeChat who sent
-// it.
-const retireAfter = time.Minute
-
-// activate replaces the upstreams by the next ones. Those that are gone finish what is in flight; a later call closes
-// them.
+// activate replaces the upstreams by the next ones. Those that are gone finish what is in flight, and close.
 func (u *upstreams) activate(next *upstreams) error {
-	now := time.Now()
-	for old, since := range u.retired {
-		if now.Sub(since) > retireAfter {
-			old.Close()
-			delete(u.retired, old)
-		}
-	}
+	u.retired = slices.DeleteFunc(u.retired, func(r retiredUpstream) bool { return time.Since(r.since) > retireAfter })
 	for name, old := range u.all {
 		if next.all[name] != old {
-			u.retired[old] = now
+			u.retired = append(u.retired, retire(old))
 		}
 	}
 	var errs []error
@@ -106,8 +112,8 @@ func (u *upstreams) close() error {
 	for _, each := range u.all {
 		each.Close()
 	}
-	for old := range u.retired {
-		old.Close()
+	for _, old := range u.retired {
+		old.close()
 	}
 	return nil
 }

@@ -113,17 +113,26 @@ func (m *Metrics) forgetTarget(upstream, target string) {
 	m.unsolicited.DeletePartialMatch(labels)
 }
 
-func (m *Metrics) register(u *Upstream) {
+// register makes the series of an upstream, which takes over those of another one of its name that is still open.
+func (m *Metrics) register(u *Upstream) upstreamMetrics {
 	m.gauges.mu.Lock()
 	defer m.gauges.mu.Unlock()
 	m.gauges.of[u.name] = u
+	return m.of(u.name)
 }
 
+// unregister removes the series of an upstream that closes, unless another one has taken them over.
 func (m *Metrics) unregister(u *Upstream) {
 	m.gauges.mu.Lock()
 	defer m.gauges.mu.Unlock()
-	if m.gauges.of[u.name] == u { // a reload may have opened another one of that name
-		delete(m.gauges.of, u.name)
+	if m.gauges.of[u.name] != u {
+		return
+	}
+	delete(m.gauges.of, u.name)
+	own := prometheus.Labels{labelUpstream: u.name}
+	m.duration.DeletePartialMatch(own)
+	for _, c := range []*prometheus.CounterVec{m.requests, m.retries, m.exhausted, m.ejections, m.queued, m.dials, m.dns, m.unsolicited} {
+		c.DeletePartialMatch(own)
 	}
 }
 
@@ -164,6 +173,9 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	all := slices.Collect(maps.Values(g.of))
 	g.mu.Unlock()
 	for _, u := range all {
+		if u.cluster.Load() == nil {
+			continue // it is being opened
+		}
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{u.name}, labels...)...)
 		}

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"wxgate/message"
 	"wxgate/upstream"
 	"wxgate/upstream/http1"
@@ -124,4 +127,36 @@ func TestAClosedUpstreamTakesNoConfiguration(t *testing.T) {
 	_, err := r.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
 	wantError(t, err, http1.ErrUnavailable)
 	r.want("its gauges", r.metric("up"), 0)
+}
+
+func TestTheSeriesOfAClosedUpstreamAreThoseOfItsSuccessor(t *testing.T) {
+	t.Parallel()
+	of, reg := newRig(t, 1).cfg, prometheus.NewRegistry()
+	metrics := upstream.NewMetrics(reg)
+	open := func() *upstream.Upstream {
+		u, err := upstream.New("recipes", of, metrics, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	ask := func(u *upstream.Upstream) {
+		if _, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := open()
+	after := open()
+	defer after.Close()
+	ask(before)
+	ask(after)
+	before.Close()
+	ask(after)
+	if got, err := testutil.GatherAndCount(reg, "wxgate_upstream_request_duration_seconds", "wxgate_upstream_up"); err != nil || got != 2 {
+		t.Errorf("after the first is closed there are %d series, error %v, want both of the second", got, err)
+	}
+	after.Close()
+	if families, err := reg.Gather(); err != nil || len(families) != 0 {
+		t.Errorf("after both are closed there are %v, error %v, want no series", families, err)
+	}
 }

@@ -77,19 +77,16 @@ func New(name string, cfg Config, m *Metrics, log *slog.Logger) (*Upstream, erro
 
 func open(name string, cfg Config, m *Metrics, d deps, log *slog.Logger) (*Upstream, error) {
 	u := &Upstream{
-		name: name, deps: d, shared: m, metrics: m.of(name), events: newEventLog(log, name),
+		name: name, deps: d, shared: m, events: newEventLog(log, name),
 		budget: newBudget(), roundTrips: sync.Pool{New: func() any { return new(roundTrip) }},
 	}
-	u.queue.metrics = &u.metrics
 	first, err := u.Prepare(cfg)
-	if err == nil {
-		err = first.Apply()
-	}
 	if err != nil {
 		return nil, err
 	}
-	m.register(u)
-	return u, nil
+	u.metrics = m.register(u)
+	u.queue.metrics = &u.metrics
+	return u, first.Apply()
 }
 
 // Capacity returns how many requests its targets take at a time, and how many WebSockets in addition.
@@ -103,7 +100,8 @@ func (u *Upstream) Capacity() (requests, webSockets int) {
 	return requests, f.cfg.Keepalive.MaxWebSockets * targets
 }
 
-// Close closes the idle connections. Exchanges in flight, and bodies that are still being streamed, go on to their end.
+// Close closes the idle connections. Exchanges in flight, and bodies that are still being streamed, go on to their end. The series of
+// the upstream are gone, unless another one of its name has them by now.
 // Close waits for the goroutines that resolve names and check targets.
 func (u *Upstream) Close() {
 	u.mu.Lock()
