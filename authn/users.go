@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -73,16 +75,39 @@ func (u *Users) ByNickname(ctx context.Context, text string, after int64, limit 
 	return u.store.UsersByNickname(ctx, text, after, limit)
 }
 
-// ByOpenID returns a user of an account, or storage.ErrNotFound. An empty appID stands for the only mini-program.
-func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (storage.User, error) {
-	appID, err := u.account(appID)
-	if err != nil {
-		return storage.User{}, err
-	}
+// ByOpenID returns the users with an openid: that of an account that people log in by or, with an empty appID, those of all such
+// accounts, each of which has openids of its own.
+func (u *Users) ByOpenID(ctx context.Context, appID, openID string) (found []storage.User, err error) {
 	if !validOpenID(openID) {
-		return storage.User{}, fmt.Errorf("%w: %q is not an openid", ErrInvalidRequest, openID)
+		return nil, fmt.Errorf("%w: %q is not an openid", ErrInvalidRequest, openID)
 	}
-	return u.store.UserByOpenID(ctx, appID, openID)
+	accounts := u.accounts()
+	if appID != "" {
+		if !slices.Contains(accounts, appID) {
+			return nil, fmt.Errorf("%w: the appid %s is not in gateway.yaml", ErrInvalidRequest, input.Quote(appID))
+		}
+		accounts = []string{appID}
+	}
+	for _, id := range accounts {
+		user, err := u.store.UserByOpenID(ctx, id, openID)
+		switch {
+		case err == nil:
+			found = append(found, user)
+		case !errors.Is(err, storage.ErrNotFound):
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// accounts are the appids that people log in by: of mini-programs and of web pages.
+func (u *Users) accounts() []string {
+	ids := slices.Collect(maps.Keys(u.apps))
+	for _, web := range u.webs.accounts {
+		ids = append(ids, web.id)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // account is the appid of an account that people log in by: that of a mini-program, the only one if appID is empty, or of web pages.

@@ -3,11 +3,14 @@ package authn
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"wxgate/authn/token"
+	"wxgate/authn/wechat"
 	"wxgate/storage"
 )
 
@@ -242,5 +245,44 @@ func TestTheDefaultBoundOfSessionsEndsTheOldest(t *testing.T) {
 	}
 	if living, err := f.Sessions.List(t.Context(), 1, storage.SessionCursor{}, 1000); len(living) != 50 || err != nil {
 		t.Errorf("%d sessions are left, %v; want 50", len(living), err)
+	}
+}
+
+func TestAUserIsFoundByOpenIDWhicheverAccountGaveIt(t *testing.T) {
+	t.Parallel()
+	f := newLinked(t, nil)
+	f.Web = newWeb(f.Authn, Deps{Webs: map[wechat.WebKind]WebApp{wechat.WebOfficialAccount: {"wxweb", new(webPeople)}}, Budget: patience, Now: f.clock.Now})
+	f.Users.webs = f.Web
+	alice, bob := f.mustThrough(t, testAppID, "alice").User, f.mustThrough(t, otherAppID, "bob").User
+	code, err := f.Web.Return(t.Context(), "browser", f.Web.Begin("browser", wechat.WebOfficialAccount, webPage), "carol", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carol, err := f.Web.Exchange(t.Context(), "browser", code, Login{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		appID, openID string
+		want          []int64
+	}{
+		{"", "alice-" + testAppID, []int64{alice.ID}},
+		{"", "bob-" + otherAppID, []int64{bob.ID}},
+		{"", "ocarol", []int64{carol.User.ID}},
+		{otherAppID, "bob-" + otherAppID, []int64{bob.ID}},
+		{testAppID, "bob-" + otherAppID, nil},
+		{"", "nobody", nil},
+	} {
+		found, err := f.Users.ByOpenID(t.Context(), c.appID, c.openID)
+		var got []int64
+		for _, user := range found {
+			got = append(got, user.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s of %q: got users %v, error %v, want %v", c.openID, c.appID, got, err, c.want)
+		}
+	}
+	if _, err := f.Users.ByOpenID(t.Context(), "wxother", "alice-"+testAppID); !errors.Is(err, ErrInvalidRequest) || !strings.Contains(err.Error(), `"wxother"`) {
+		t.Errorf("of an appid that is not configured: got %v, want one that names it", err)
 	}
 }

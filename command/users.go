@@ -47,7 +47,7 @@ type usersListCommand struct {
 	Limit    int    `default:"100" placeholder:"N" help:"How many (100); at most 1000."`
 	OpenID   string `name:"openid" placeholder:"OPENID" help:"Only the user with this openid."`
 	Nickname string `placeholder:"TEXT" help:"Only users with this in their nickname, in letters of either case."`
-	AppID    string `name:"appid" placeholder:"APPID" help:"The mini-program, with --openid; required if there are several."`
+	AppID    string `name:"appid" placeholder:"APPID" help:"With --openid, only in this mini-program."`
 }
 
 // query returns the query for the admin API, for users after an id.

@@ -108,7 +108,7 @@ func (a users) unlink(r *http.Request, id int64) (any, error) {
 // show answers GET /api/users/{id}.
 func (a users) show(r *http.Request, id int64) (any, error) { return a.account(r.Context(), id) }
 
-// list answers GET /api/users: with ids as authors, with an openid its account, and otherwise a page of accounts.
+// list answers GET /api/users: with ids as authors, with an openid its accounts, and otherwise a page of accounts.
 func (a users) list(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	switch {
@@ -129,19 +129,21 @@ func (a users) list(r *http.Request) (any, error) {
 // maxNicknameSearched is longer than any nickname, in bytes.
 const maxNicknameSearched = 256
 
-// byOpenID is a page with the user of an openid, or an empty one.
+// byOpenID is a page with the users of an openid, who are several only where mini-programs gave the same one.
 func (a users) byOpenID(ctx context.Context, appID, openID string) (any, error) {
 	page := UserPage{Users: []Account{}}
-	user, err := a.authn.Users.ByOpenID(ctx, appID, openID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return page, nil
-	}
+	found, err := a.authn.Users.ByOpenID(ctx, appID, openID)
 	if err != nil {
 		return page, err
 	}
-	account, err := a.wholeAccount(ctx, user)
-	page.Users = append(page.Users, account)
-	return page, err
+	for _, user := range found {
+		account, err := a.wholeAccount(ctx, user)
+		if err != nil {
+			return page, err
+		}
+		page.Users = append(page.Users, account)
+	}
+	return page, nil
 }
 
 // authors are the users with those IDs, in that order; unknown ones are left out.
