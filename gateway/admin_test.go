@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -455,8 +456,47 @@ func TestOnlyWhatChangesSomethingIsLoggedAsAChange(t *testing.T) {
 	}
 	o.want(t, "POST /api/users/1/ban", "{}", 200, "")
 	o.want(t, "POST /api/users/2/ban", "{}", 404, "not_found")
-	if got := log.String(); strings.Count(got, "admin change") != 1 {
+	if got := log.String(); strings.Count(got, "admin change") != 1 || !regexp.MustCompile(`id=1 by=loopback from=127\.0\.0\.1:\d+\n`).MatchString(got) {
 		t.Errorf("one ban is logged as\n%s", got)
+	}
+}
+
+// lostAfterBan is a store that goes away once somebody is banned.
+type lostAfterBan struct {
+	authn.Store
+	lost atomic.Bool
+}
+
+// Revoke does what it should, for the last time.
+func (s *lostAfterBan) Revoke(ctx context.Context, revocations ...storage.Revocation) ([]storage.Revocation, error) {
+	defer s.lost.Store(true)
+	return s.Store.Revoke(ctx, revocations...)
+}
+
+// User reads a user, unless the store is away.
+func (s *lostAfterBan) User(ctx context.Context, id int64) (storage.User, error) {
+	if s.lost.Load() {
+		return storage.User{}, storage.ErrUnavailable
+	}
+	return s.Store.User(ctx, id)
+}
+
+func TestAChangeThatIsMadeAndFailsAllTheSameIsLogged(t *testing.T) {
+	t.Parallel()
+	var log lockedLog
+	weChat, store, client, auth := newTestAuthn(t)
+	if _, err := auth.Login(t.Context(), authn.Login{Code: weChat.IssueCode("alice")}); err != nil {
+		t.Fatal(err)
+	}
+	o := newOperatorWith(t, "", func(d *Deps) {
+		d.Authn, d.Log = newAuthnOn(t, weChat, &lostAfterBan{Store: store}, client), slog.New(slog.NewTextHandler(&log, nil))
+	})
+	o.want(t, "POST /api/users/1/ban", "{}", 503, "storage_unavailable")
+	if _, banned := o.deps.Authn.Users.Banned(1); !banned {
+		t.Fatal("the user is not banned")
+	}
+	if got := log.String(); !regexp.MustCompile(`msg="admin change failed" .*ban" id=1 error=.* by=loopback from=`).MatchString(got) {
+		t.Errorf("the ban is logged as\n%s", got)
 	}
 }
 

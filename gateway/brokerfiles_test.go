@@ -68,7 +68,7 @@ func TestServicesSendAndGetFiles(t *testing.T) {
 	}
 	o.want(t, "HEAD /api/wechat/cgi-bin/media/get", "", http.StatusBadRequest, "")
 	o.want(t, "GET /api/wechat/wxaapi/newtmpl/gettemplate", "", http.StatusBadRequest, "invalid_request", "X-App-Id", "wx9")
-	if got := log.String(); !strings.Contains(got, `api=/wxa/getwxacodeunlimit appid="" from=`) || !strings.Contains(got, `outcome="errcode 40129"`) || strings.Contains(got, "soup") {
+	if got := log.String(); !strings.Contains(got, `api=/wxa/getwxacodeunlimit appid="" outcome=`) || !strings.Contains(got, `outcome="errcode 40129"`) || strings.Contains(got, "soup") {
 		t.Errorf("the log has\n%s", got)
 	}
 }

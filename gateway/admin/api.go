@@ -85,12 +85,20 @@ func (a responder) handleChange(do func(*http.Request) (data any, err error)) ht
 	return a.handleLogged("admin change", do)
 }
 
-// handleLogged is handle for a request whose success is an event of the log.
+// handleLogged is handle for a request whose success is an event of the log. So is a failure of ours, before which something may have
+// been done; a refusal is none.
 func (a responder) handleLogged(message string, do func(*http.Request) (data any, err error)) http.HandlerFunc {
 	return a.handle(func(r *http.Request) (any, error) {
 		data, err := do(r)
-		if err == nil {
-			event(a.log, r, message, "request", r.Pattern, "id", lograte.Clip([]byte(r.PathValue("id"))))
+		about := []any{"request", r.Pattern}
+		if id := r.PathValue("id"); id != "" {
+			about = append(about, "id", lograte.Clip([]byte(id)))
+		}
+		switch {
+		case err == nil:
+			event(a.log, r, message, about...)
+		case a.errors.Lookup(err).Status >= http.StatusInternalServerError:
+			event(a.log, r, message+" failed", append(about, "error", err)...)
 		}
 		return data, err
 	})

@@ -20,7 +20,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	event(s.deps.Log, r, "admin backup", "from", r.RemoteAddr)
+	event(s.deps.Log, r, "admin backup")
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	done, err := backup.Write(r.Context(), patientWriter{w, http.NewResponseController(w)}, s.deps.Store)

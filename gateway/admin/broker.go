@@ -94,7 +94,7 @@ func (a weChatCalls) logCall(r *http.Request, reply *wechat.Reply, err error, to
 	case !errors.Is(err, errReader):
 		outcome = a.errors.Lookup(err).Reason
 	}
-	event(a.log, r, "wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r), "from", r.RemoteAddr,
+	event(a.log, r, "wechat call", "api", wechat.APIOf("/"+r.PathValue("path")), "appid", a.knownApp(r),
 		"outcome", outcome, "duration_ms", took.Milliseconds())
 }
 

@@ -19,7 +19,7 @@ func (a transfer) exportUsers(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, err)
 		return
 	}
-	event(a.log, r, "admin export", "from", r.RemoteAddr)
+	event(a.log, r, "admin export")
 	w.Header().Set("Content-Type", ndjson)
 	w.Header().Set("Cache-Control", "no-store")
 	for len(page) > 0 {

@@ -84,13 +84,13 @@ func (c *serviceCalls) record(r *http.Request, call *serviceCall, status int, to
 	c.log.Info("service call", attributes...)
 }
 
-// event logs what a request did, and who sent it. It is the line of a service's call.
+// event logs what a request did, who sent it and from where. It is the line of a service's call.
 func event(log *slog.Logger, r *http.Request, message string, attributes ...any) {
 	if call := callOf(r); call != nil {
 		call.logged = true
 		attributes = append(attributes, "service", call.service.Name)
 	}
-	log.Info(message, append(attributes, "by", callerOf(r).String())...)
+	log.Info(message, append(attributes, "by", callerOf(r).String(), "from", r.RemoteAddr)...)
 }
 
 // permitted serves the operator, and services that have one of the scopes that a request needs.
