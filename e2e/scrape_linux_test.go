@@ -291,6 +291,24 @@ func TestTheManualHasWhatTheBinaryShows(t *testing.T) {
 	}
 }
 
+// TestOpenMetricsHasEachFamilyOnce, as its readers want it (OpenMetrics 1.0 §4.4); that of Prometheus does not mind.
+func TestOpenMetricsHasEachFamilyOnce(t *testing.T) {
+	t.Parallel()
+	w := newBusyWorld(t, "{}")
+	w.visit("alice")
+	_, scrape := w.ask("/metrics", adminToken, "application/openmetrics-text;version=1.0.0")
+	seen := map[string]bool{}
+	for _, found := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(scrape, -1) {
+		if seen[found[1]] {
+			t.Errorf("there are two families %s", found[1])
+		}
+		seen[found[1]] = true
+	}
+	if len(seen) < 100 || !strings.HasSuffix(scrape, "# EOF\n") {
+		t.Errorf("there are %d families, and the end is %q", len(seen), scrape[max(0, len(scrape)-20):])
+	}
+}
+
 // namesInCode are the names of series in the product's files that import client_golang, with their places: the field Name of
 // its options and the first argument of a call. Only a parameter that is called name may stand for one.
 func namesInCode(t *testing.T) map[string]string {

@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"wxgate/authn"
 	"wxgate/authn/wechat"
@@ -138,13 +140,23 @@ func (s *Server) newMux() http.Handler {
 
 func (s *Server) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
-	metrics := promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
+	metrics := promhttp.HandlerFor(exposed{s.deps.Metrics}, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
 	mux.HandleFunc("GET /metrics", s.responder.permitted(operatorAlone, metrics.ServeHTTP))
 	for _, e := range s.endpoints() {
 		mux.HandleFunc(e.pattern, s.responder.permitted(e.needs, s.responder.withKnownQuery(e.query, e.serve)))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.responder.fail(w, answer.ErrNoRoute) })
 	return mux
+}
+
+// exposed are metrics without go_memstats_alloc_bytes, which go_memstats_heap_alloc_bytes equals: OpenMetrics has families, and
+// that one would be both a gauge and the counter go_memstats_alloc_bytes_total, for which strict readers refuse all.
+type exposed struct{ prometheus.Gatherer }
+
+// Gather implements prometheus.Gatherer.
+func (e exposed) Gather() ([]*dto.MetricFamily, error) {
+	families, err := e.Gatherer.Gather()
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err
 }
 
 // readyz reports whether new requests should come here.
