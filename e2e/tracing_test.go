@@ -142,7 +142,7 @@ func TestATraceShowsWhatARequestHasTakenAndNoSecret(t *testing.T) {
 		}
 	}
 	refused := spansOf(t, c, "wechat jscode2session", 2)[1]
-	if wantAttributes(t, refused, map[string]any{"error.type": "40029"}); !refused.Failed {
+	if wantAttributes(t, refused, map[string]any{"wxgate.wechat.errcode": "40029", "error.type": "40029"}); !refused.Failed {
 		t.Error("a code that WeChat refuses is no failure of its span")
 	}
 

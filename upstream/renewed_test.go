@@ -5,10 +5,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"wxgate/message"
 	"wxgate/upstream"
@@ -63,6 +68,27 @@ func TestAGetThatMeetsDeadConnectionsEverywhereIsRenewedOnceAltogether(t *testin
 	}
 	r.want("requests that arrived: one for each target, and one again", total, len(services)+1)
 	r.want("requests that went again", r.metric("retries_total", "dead_connection"), 1.0)
+}
+
+func TestTheSpanOfAnAttemptTellsOfADeadConnection(t *testing.T) {
+	t.Parallel()
+	var dead atomic.Bool
+	s := dying(t, &dead)
+	r := newRig(t, 0, func(c *upstream.Config) { c.Targets = []upstream.Target{{URL: s.URL, Weight: 1}} })
+	r.send("GET")
+	dead.Store(true)
+	recorder := tracetest.NewSpanRecorder()
+	ctx, request := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("").Start(soon(), "request")
+	defer request.End()
+	_, err := r.Do(ctx, newRequest("GET", "/dead"), new(message.Response), 0)
+	wantError(t, err, http1.ErrReset)
+	var got []attribute.KeyValue
+	for _, attempt := range recorder.Ended() {
+		got = append(got, attempt.Attributes()...)
+	}
+	if !slices.Contains(got, attribute.Bool("wxgate.dead_connection", true)) {
+		t.Errorf("the attempts say %v, want that the connection was dead", got)
+	}
 }
 
 // What came too late to be sent on a connection that was kept says nothing of the target either.

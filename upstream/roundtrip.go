@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"wxgate/message"
 	"wxgate/tracing/span"
 	"wxgate/upstream/http1"
@@ -154,8 +156,11 @@ func (t *roundTrip) RetryElsewhere() bool {
 	return t.granted
 }
 
-// Renewed counts a request that met a dead connection.
-func (t *roundTrip) Renewed() { t.up.metrics.retries[reasonDead].Inc() }
+// Renewed counts a request that met a dead connection. The span of the attempt goes on.
+func (t *roundTrip) Renewed() {
+	t.up.metrics.retries[reasonDead].Inc()
+	t.span.Set(attribute.Bool("wxgate.dead_connection", true))
+}
 
 // ReuseAfterBody reports whether other requests may follow content on a connection.
 func (t *roundTrip) ReuseAfterBody() bool {

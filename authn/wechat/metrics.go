@@ -97,24 +97,32 @@ func (m *metrics) begin(ctx context.Context, api string) (of context.Context, en
 	call.Set(attribute.String("wxgate.wechat.api", api), attribute.String("server.address", m.host))
 	return of, func(err error) {
 		m.observe(api, time.Since(start), err)
-		if label := outcome(err); err == nil {
-			call.Set(attribute.String("wxgate.wechat.errcode", label))
-		} else {
-			call.Fail(label)
+		if code, answered := errcodeOf(err); answered {
+			call.Set(attribute.String("wxgate.wechat.errcode", strconv.Itoa(code)))
+		}
+		if err != nil {
+			call.Fail(outcome(err))
 		}
 		call.End()
 	}
 }
 
+// errcodeOf is the errcode of what a call returned, if WeChat has answered with one.
+func errcodeOf(err error) (code int, answered bool) {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal.Code, true
+	}
+	return CodeOK, err == nil
+}
+
 // outcome returns the label of what a call returned.
 func outcome(err error) string {
-	var answer *Error
+	code, answered := errcodeOf(err)
 	switch {
-	case err == nil:
-		return strconv.Itoa(CodeOK)
-	case errors.As(err, &answer) && known(answer.Code):
-		return strconv.Itoa(answer.Code)
-	case answer != nil:
+	case answered && (code == CodeOK || known(code)):
+		return strconv.Itoa(code)
+	case answered:
 		return outcomeOther
 	case errors.Is(err, ErrTimeout):
 		return outcomeTimeout
