@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"wxgate/lograte"
+	"wxgate/tracing/otlp"
 )
 
 const (
@@ -102,13 +103,12 @@ func (x *exporter) connect(ctx context.Context) (*otlptrace.Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(u.String()),
-		otlptracehttp.WithHTTPClient(&http.Client{
+	return otlptrace.New(ctx, otlp.New(otlp.Config{
+		URL: u.String(), UserAgent: "wxgate/" + x.owner.resource.Version, Getenv: os.Getenv, Wait: otlp.Wait, Log: x.owner.log,
+		HTTP: &http.Client{
 			Transport: x.connection, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{
-			Enabled: true, InitialInterval: time.Second, MaxInterval: exportTimeout / 2, MaxElapsedTime: exportTimeout,
-		}))
+		},
+	}))
 }
 
 // OnStart implements sdktrace.SpanProcessor.
