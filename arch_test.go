@@ -21,11 +21,12 @@ import (
 func importTree() map[string][]string {
 	return map[string][]string{
 		".":                         {"command"},
-		"command/completion":        {},
+		"command/cli":               {"input"},
+		"command/completion":        {"command/cli"},
 		"command/firstfile":         {"config", "config/audit", "config/strictyaml", "input"},
-		"command/lesson":            {},
+		"command/lesson":            {"command/cli"},
 		"command/progress":          {},
-		"command":                   {"command/completion", "command/firstfile", "command/lesson", "command/progress", "config/audit", "config/schema", "authn/issuer", "process", "config", "doctor", "prove", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
+		"command":                   {"command/cli", "command/completion", "command/firstfile", "command/lesson", "command/progress", "config/audit", "config/schema", "authn/issuer", "process", "config", "doctor", "prove", "config/openapi", "config/strictyaml", "input", "authn", "authn/token", "authn/wechat", "authn/wechat/sandbox", "gateway", "gateway/credential", "gateway/limit", "gateway/pay", "secret", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "examples/recipes", "miniprogram/demo", "gateway/admin"},
 		"config/audit":              {"config", "config/strictyaml", "gateway", "gateway/limit", "input", "secret", "storage", "storage/backup", "storage/badger"},
 		"doctor":                    {"config/audit", "authn", "authn/issuer", "authn/token", "authn/wechat", "config", "gateway/certificate/acme", "storage", "storage/backup", "storage/badger", "storage/mysql", "upstream", "upstream/http1"},
 		"prove":                     {"gateway", "gateway/answer", "gateway/proof", "input", "secret"},

@@ -20,9 +20,10 @@ import (
 
 // commands is the command line; `wxgate` alone serves.
 type commands struct {
-	Config      string      `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
-	ShowVersion versionFlag `name:"version" short:"v" help:"Print the version."`
-	Color       string      `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Use colors: auto (on a terminal, unless NO_COLOR is set), always or never."`
+	ShowHelp    bool   `instead:"" name:"help" short:"h" help:"Show context-sensitive help."`
+	Config      string `short:"c" placeholder:"FILE" help:"The configuration (default: gateway.yaml)."`
+	ShowVersion bool   `instead:"" name:"version" short:"v" help:"Print the version."`
+	Color       string `enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Use colors: auto (on a terminal, unless NO_COLOR is set), always or never."`
 
 	Serve   serveCommand   `cmd:"" default:"1" help:"Run the gateway (the default)."`
 	Init    initCommand    `cmd:"" help:"Write a first gateway.yaml, by asking four questions or by flags."`
@@ -94,27 +95,30 @@ func Run() int {
 // runCommand runs a command line. The exit code is 0 on success, 1 when the command failed, 2 when the command line is
 // wrong.
 func runCommand(ctx context.Context, args []string, w *env) int {
-	var cli commands
-	exited := -1
+	var line commands
 	w.json = slices.Contains(args, "--json")
-	parser, err := newParser(ctx, &cli, w, func(code int) { exited = code })
+	program, err := newProgram(&line)
 	if err != nil {
 		return report(w, err, 2)
 	}
 	if len(args) > 0 && args[0] == completion.Word {
-		completion.Write(w.stdout, parser.Model, args[1:], completions(w))
+		completion.Write(w.stdout, program, args[1:], completions(w))
 		return 0
 	}
-	parsed, err := parser.Parse(withHelpFlag(args))
-	if exited >= 0 { // by --help or --version
-		return exited
-	}
+	command, err := program.Parse(withHelpFlag(args))
 	if err != nil {
 		return report(w, usageError(err), 2)
 	}
 	defer w.flush()
-	w.config, w.named, w.color = cmp.Or(cli.Config, "gateway.yaml"), cli.Config != "", cli.Color
-	err = withoutFile(w, parsed.Run())
+	w.config, w.named, w.color = cmp.Or(line.Config, "gateway.yaml"), line.Config != "", line.Color
+	switch {
+	case line.ShowHelp:
+		err = command.WriteHelp(w.stdout, w.columns())
+	case line.ShowVersion:
+		_, err = fmt.Fprintln(w.stdout, process.BuildVersion())
+	default:
+		err = withoutFile(w, runOf(command.Command())(ctx, w)) // a test looks at every command
+	}
 	var code process.ExitCode
 	switch {
 	case errors.As(err, &code):

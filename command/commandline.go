@@ -6,20 +6,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"reflect"
+	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
-	"github.com/alecthomas/kong"
-
+	"wxgate/command/cli"
 	"wxgate/command/completion"
 	"wxgate/command/lesson"
+	"wxgate/command/progress"
 	"wxgate/config"
 	"wxgate/config/audit"
 	"wxgate/input"
-	"wxgate/process"
 )
 
 // userID is a user's id on the command line.
@@ -32,57 +31,45 @@ func (id *userID) UnmarshalText(text []byte) error {
 	return err
 }
 
-// versionFlag is --version.
-type versionFlag bool
-
-// BeforeReset prints the version and exits, whatever else was typed.
-func (versionFlag) BeforeReset(app *kong.Kong) error {
-	_, err := fmt.Fprintln(app.Stdout, process.BuildVersion())
-	app.Exit(0)
-	return err
-}
-
-// newParser returns a parser that reads durations and numbers as the admin API and gateway.yaml do.
-func newParser(ctx context.Context, cli *commands, w *env, exit func(code int)) (*kong.Kong, error) {
-	count := mapper(func(text string) (reflect.Value, error) {
-		n, err := input.Count(text)
-		return reflect.ValueOf(n), err
-	})
-	duration := mapper(func(text string) (reflect.Value, error) {
-		d, err := input.Duration(text)
-		return reflect.ValueOf(d), err
-	})
-	parser, err := kong.New(cli,
-		kong.Name("wxgate"),
-		kong.Description("The front door of a WeChat mini-program."),
-		kong.Writers(w.stdout, w.stderr),
-		kong.Exit(exit),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(w),
-		kong.BindToProvider(newAdminClient),
-		kong.TypeMapper(reflect.TypeFor[time.Duration](), duration),
-		kong.KindMapper(reflect.Int, count),
-		kong.KindMapper(reflect.Int64, count),
-	)
+// newProgram returns the command line, with its lessons.
+func newProgram(line *commands) (*cli.Node, error) {
+	program, err := cli.New("wxgate", line)
 	if err == nil {
-		lesson.Teach(parser.Model)
+		program.Help = "The front door of a WeChat mini-program."
+		lesson.Teach(program)
 	}
-	return parser, err
+	return program, err
 }
 
-// mapper makes a kong.Mapper of a function that reads a value.
-func mapper(read func(text string) (reflect.Value, error)) kong.Mapper {
-	return kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
-		var text string
-		if err := ctx.Scan.PopValueInto("text", &text); err != nil {
-			return err
+// runOf is the method Run of a command, which gets what it asks for; nil if there is none.
+func runOf(command any) func(ctx context.Context, w *env) error {
+	switch command := command.(type) {
+	case interface{ Run(w *env) error }:
+		return func(_ context.Context, w *env) error { return command.Run(w) }
+	case interface {
+		Run(ctx context.Context, w *env) error
+	}:
+		return command.Run
+	case interface {
+		Run(ctx context.Context, w *env, client *adminClient) error
+	}:
+		return func(ctx context.Context, w *env) error {
+			client, err := newAdminClient(w)
+			if err != nil {
+				return err
+			}
+			return command.Run(ctx, w, client)
 		}
-		value, err := read(text)
-		if err == nil {
-			target.Set(value.Convert(target.Type()))
-		}
-		return err
-	})
+	}
+	return nil
+}
+
+// columns is how wide help is: as COLUMNS says, or the terminal.
+func (w *env) columns() int {
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil {
+		return columns
+	}
+	return progress.Width(w.stdout)
 }
 
 // withHelpFlag returns the arguments with `help users ban` written as `users ban --help`.
@@ -96,30 +83,11 @@ func withHelpFlag(args []string) []string {
 // usageError says what is wrong with a command line in terms of what was typed, and where to get help.
 func usageError(err error) error {
 	text, command := err.Error(), "wxgate"
-	text = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)$`).ReplaceAllString(text, "needs a value behind it")
 	text = regexp.MustCompile(`^unexpected argument (\S+\.ya?ml)$`).ReplaceAllString(text, "unexpected argument $1; a configuration is named by -c $1")
-	parse, ok := errors.AsType[*kong.ParseError](err)
-	if !ok || parse.Context == nil {
-		return fmt.Errorf("%s; `%s --help` helps", text, command)
+	if wrong, ok := errors.AsType[*cli.Error](err); ok {
+		command = strings.TrimSpace(command + " " + wrong.At.Path())
 	}
-	node := parse.Context.Model.Node
-	for _, step := range parse.Context.Path {
-		if step.Command != nil && slices.Contains(parse.Context.Args, step.Command.Name) { // the default command is there without being typed
-			node = step.Command
-		}
-	}
-	if strings.HasPrefix(text, "expected one of ") {
-		text = "say which one: " + strings.Join(namesOf(node.Children), ", ")
-	}
-	return fmt.Errorf("%s; `%s --help` helps", text, strings.TrimSpace(command+" "+strings.TrimPrefix(node.Path(), "wxgate ")))
-}
-
-func namesOf(nodes []*kong.Node) []string {
-	var names []string
-	for _, n := range nodes {
-		names = append(names, n.Name)
-	}
-	return names
+	return fmt.Errorf("%s; `%s --help` helps", text, command)
 }
 
 type completionCommand struct {

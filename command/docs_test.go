@@ -13,7 +13,6 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"wxgate/config"
@@ -154,12 +153,8 @@ func TestTheChineseReadmeExplainsItsCommandsInChinese(t *testing.T) {
 
 func TestCommandsOfTheManualExist(t *testing.T) {
 	t.Parallel()
-	parser, err := kong.New(&commands{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var known []string
-	for _, command := range parser.Model.Children {
+	for _, command := range testProgram(t).Children {
 		known = append(known, command.Name)
 	}
 	named := regexp.MustCompile("(?m)(?:`|^|bin/|run --rm )wxgate (?:-c \\S+ )?([a-z]+)")

@@ -45,7 +45,7 @@ type explained struct {
 // Validate says how to write the request, where it is clear what was meant.
 func (c *explainCommand) Validate() error {
 	if c.Method == "" || c.Path == "" {
-		return nil // kong reports missing arguments
+		return nil // the parser reports missing arguments
 	}
 	if upper := strings.ToUpper(c.Method); upper != c.Method && slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, upper) {
 		return fmt.Errorf("%s: methods are written in capitals: %s", c.Method, upper)

@@ -1,31 +1,38 @@
 package command
 
 import (
-	"io"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
+	"wxgate/command/cli"
 	"wxgate/command/lesson"
 )
 
-// testParser is the parser of the program, with nobody to talk to.
-func testParser(t *testing.T, cli *commands) *kong.Kong {
+// testProgram is the command line of the program.
+func testProgram(t *testing.T) *cli.Node {
 	t.Helper()
-	parser, err := newParser(t.Context(), cli, &env{lookup: manualEnv, stdout: io.Discard, stderr: io.Discard}, func(int) {})
+	program, err := newProgram(new(commands))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parser
+	return program
+}
+
+func TestEveryCommandRuns(t *testing.T) {
+	t.Parallel()
+	for _, leaf := range testProgram(t).Leaves() {
+		if runOf(leaf.Command()) == nil {
+			t.Errorf("%s: %T has no Run", leaf.Path(), leaf.Command())
+		}
+	}
 }
 
 func TestTheHelpOfEveryCommandTeachesByExamples(t *testing.T) {
 	t.Parallel()
 	all, known := lesson.All(), map[string]bool{}
-	for _, leaf := range testParser(t, new(commands)).Model.Leaves(false) {
-		name := lesson.Path(leaf)
+	for _, leaf := range testProgram(t).Leaves() {
+		name := leaf.Path()
 		known[name] = true
 		if l := all[name]; len(l.About) < 20 || len(l.Examples) < 2 || len(l.Examples) > 4 {
 			t.Errorf("%s: got %d examples and the text %q, want 2 to 4 and when to use it", name, len(l.Examples), l.About)
@@ -53,12 +60,12 @@ func TestExamplesOfTheHelpAreCommandLines(t *testing.T) {
 				t.Errorf("%s: %q does not run wxgate", name, e.Line)
 				continue
 			}
-			context, err := testParser(t, new(commands)).Parse(words)
+			command, err := testProgram(t).Parse(words)
 			if err != nil {
 				t.Errorf("%s: %q: %v", name, e.Line, err)
 				continue
 			}
-			if got := lesson.Path(context.Selected()); name != "" && got != name {
+			if got := command.Path(); name != "" && got != name {
 				t.Errorf("%s: %q runs %s", name, e.Line, got)
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"wxgate/authn"
-	"wxgate/command/lesson"
 	"wxgate/config/strictyaml"
 	"wxgate/gateway"
 	"wxgate/gateway/admin"
@@ -61,8 +60,8 @@ func keysOfJSON(t reflect.Type) (keys []string) {
 func TestEveryResultCanBeJSON(t *testing.T) {
 	t.Parallel()
 	types := printedAs()
-	for _, leaf := range testParser(t, new(commands)).Model.Leaves(false) {
-		name, has := lesson.Path(leaf), false
+	for _, leaf := range testProgram(t).Leaves() {
+		name, has := leaf.Path(), false
 		for _, flag := range leaf.Flags {
 			has = has || flag.Name == "json"
 		}

@@ -169,7 +169,7 @@ type migrateAdoptCommand struct {
 
 	Table    string            `arg:"" help:"The table, in the database of storage.mysql.dsn."`
 	App      string            `required:"" placeholder:"APPID" help:"The mini-program of its users."`
-	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"Which column is which of the gateway's; otherwise it has its name, such as openid or openId. KEY= leaves the column of that name to you."`
+	Map      map[string]string `placeholder:"KEY=COLUMN,…" help:"Which column is which of the gateway's; otherwise it has its name, such as openid or openId. KEY= leaves the column of that name to you."`
 	TimeZone string            `name:"time-zone" placeholder:"+08:00" help:"Of the backend's connections, for columns of type DATETIME; the server's if omitted."`
 	Apply    bool              `help:"Do it. Without it, nothing is changed, and what would be done is printed."`
 }

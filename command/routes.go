@@ -17,7 +17,7 @@ import (
 )
 
 type routesCommand struct {
-	List   routesListCommand   `cmd:"" default:"withargs" help:"List every route and endpoint (the default)."`
+	List   routesListCommand   `cmd:"" default:"withflags" help:"List every route and endpoint (the default)."`
 	Import routesImportCommand `cmd:"" help:"Write routes for the operations of an OpenAPI document, and what differs in the configuration."`
 }
 

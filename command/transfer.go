@@ -35,7 +35,7 @@ type usersImportCommand struct {
 	DryRun   bool              `name:"dry-run" help:"Import nothing: print ten users and everything that would be refused or left out."`
 	MySQL    secret.Text       `name:"from-mysql" placeholder:"DSN" help:"Read the users from MySQL or MariaDB: user:password@tcp(127.0.0.1:3306)/database."`
 	Table    string            `default:"users" help:"With --from-mysql: the table (users)."`
-	Map      map[string]string `mapsep:"," placeholder:"KEY=COLUMN,…" help:"With --from-mysql or CSV: which column has which key of an import; otherwise it has the key's name."`
+	Map      map[string]string `placeholder:"KEY=COLUMN,…" help:"With --from-mysql or CSV: which column has which key of an import; otherwise it has the key's name."`
 	TimeZone string            `name:"time-zone" placeholder:"+08:00" help:"With --from-mysql: of columns of type DATETIME; the server's if omitted. With CSV: of times without one; UTC if omitted."`
 }
 

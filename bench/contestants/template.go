@@ -8,7 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"text/template"
+	"text/template" //nolint:depguard // bench is not in the binary
 )
 
 // Place is where contestants run.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"wxgate/command/cli"
 )
 
 // Word is the first argument of the scripts of the shells, followed by the words of a command line without wxgate,
@@ -74,7 +74,7 @@ func Script(shell string) string {
 type Values func(kind, config string) []Candidate
 
 // Write writes the candidates for the last of the words.
-func Write(out io.Writer, app *kong.Application, words []string, values Values) {
+func Write(out io.Writer, program *cli.Node, words []string, values Values) {
 	if len(words) == 0 {
 		words = []string{""}
 	}
@@ -82,7 +82,7 @@ func Write(out io.Writer, app *kong.Application, words []string, values Values) 
 	if last == "=" { // bash makes a word of it
 		last = ""
 	}
-	at := walk(app, typed)
+	at := walk(program, typed)
 	for _, c := range at.candidates(values, last) {
 		if strings.HasPrefix(c.Value, last) || c.Value == filesLine {
 			line := c.Value
@@ -102,16 +102,16 @@ type Candidate struct{ Value, Does string }
 
 // cursor is where in a command line a word is to be completed.
 type cursor struct {
-	node     *kong.Node
-	awaiting *kong.Flag // whose value it is; nil: none's
+	node     *cli.Node
+	awaiting *cli.Value // whose value it is; nil: none's
 	args     int        // positional arguments before it
 	literal  bool       // behind --
 	config   string
 }
 
 // walk goes over the words before the one to complete.
-func walk(app *kong.Application, words []string) cursor {
-	at := cursor{node: app.Node, config: "gateway.yaml"}
+func walk(program *cli.Node, words []string) cursor {
+	at := cursor{node: program, config: "gateway.yaml"}
 	for _, word := range words {
 		name, value, assigned := strings.Cut(word, "=")
 		switch {
@@ -139,7 +139,7 @@ func walk(app *kong.Application, words []string) cursor {
 }
 
 // accept notes the value of a flag that decides on candidates.
-func (at *cursor) accept(flag *kong.Flag, value string) {
+func (at *cursor) accept(flag *cli.Value, value string) {
 	if flag.Name == "config" {
 		at.config = value
 	}
@@ -157,22 +157,22 @@ func (at *cursor) enter(word string) {
 }
 
 // scopes are the command and those above it, and the one that runs if no command is named.
-func (at *cursor) scopes() []*kong.Node {
-	var all []*kong.Node
+func (at *cursor) scopes() []*cli.Node {
+	var all []*cli.Node
 	for node := at.node; node != nil; node = node.Parent {
 		all = append(all, node)
 	}
-	if at.node.DefaultCmd != nil {
-		all = append(all, at.node.DefaultCmd)
+	if at.node.Default != nil {
+		all = append(all, at.node.Default)
 	}
 	return all
 }
 
 // flag is the one of that name, with its dashes; nil: there is none.
-func (at *cursor) flag(name string) *kong.Flag {
+func (at *cursor) flag(name string) *cli.Value {
 	for _, node := range at.scopes() {
 		for _, flag := range node.Flags {
-			if name == "--"+flag.Name || flag.Short != 0 && name == "-"+string(flag.Short) {
+			if name == "--"+flag.Name || flag.Short != "" && name == "-"+flag.Short {
 				return flag
 			}
 		}
@@ -185,10 +185,10 @@ func (at *cursor) candidates(values Values, word string) []Candidate {
 	name, _, assigned := strings.Cut(word, "=")
 	switch {
 	case at.awaiting != nil:
-		return at.values(values, at.awaiting.Value, at.awaiting.PlaceHolder, "")
+		return at.values(values, at.awaiting, at.awaiting.PlaceHolder, "")
 	case assigned && strings.HasPrefix(word, "--"):
 		if flag := at.flag(name); flag != nil && !flag.IsBool() {
-			return at.values(values, flag.Value, flag.PlaceHolder, name+"=")
+			return at.values(values, flag, flag.PlaceHolder, name+"=")
 		}
 		return nil
 	case strings.HasPrefix(word, "-") && !at.literal:
@@ -200,9 +200,7 @@ func (at *cursor) candidates(values Values, word string) []Candidate {
 func (at *cursor) flags() (all []Candidate) {
 	for _, node := range at.scopes() {
 		for _, flag := range node.Flags {
-			if !flag.Hidden {
-				all = append(all, Candidate{"--" + flag.Name, flag.Help})
-			}
+			all = append(all, Candidate{"--" + flag.Name, flag.Help})
 		}
 	}
 	return all
@@ -213,29 +211,27 @@ func (at *cursor) commands() (all []Candidate) {
 		return nil
 	}
 	for _, child := range at.node.Children {
-		if !child.Hidden {
-			all = append(all, Candidate{child.Name, child.Help})
-		}
+		all = append(all, Candidate{child.Name, child.Help})
 	}
 	return all
 }
 
 // arguments are the values of the positional argument that the word would be.
 func (at *cursor) arguments(values Values) []Candidate {
-	if at.args >= len(at.node.Positional) {
+	if at.args >= len(at.node.Args) {
 		return nil
 	}
-	arg := at.node.Positional[at.args]
+	arg := at.node.Args[at.args]
 	return at.values(values, arg, strings.ToUpper(arg.Name), "")
 }
 
 // values are those that a flag or an argument may have, each behind a prefix. What they are its enum says, the tag
 // complete, or a placeholder with FILE in it.
-func (at *cursor) values(known Values, of *kong.Value, placeholder, prefix string) (all []Candidate) {
+func (at *cursor) values(known Values, of *cli.Value, placeholder, prefix string) (all []Candidate) {
 	kind := of.Tag.Get("complete")
 	switch {
-	case of.Enum != "":
-		for _, value := range of.EnumSlice() {
+	case of.Enum != nil:
+		for _, value := range of.Enum {
 			if value != "" {
 				all = append(all, Candidate{prefix + value, ""})
 			}

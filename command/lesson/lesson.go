@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"wxgate/command/cli"
 )
 
 // Lesson is what --help teaches about a command beside its flags.
@@ -21,18 +21,15 @@ type Example struct {
 }
 
 // Teach puts the lessons into the help of the commands, each by its path such as "users ban".
-func Teach(app *kong.Application) {
-	app.Detail = Beginning().String()
+func Teach(program *cli.Node) {
+	program.Detail = Beginning().String()
 	all := All()
-	for _, leaf := range app.Leaves(false) {
-		leaf.Detail = all[Path(leaf)].String()
+	for _, leaf := range program.Leaves() {
+		leaf.Detail = all[leaf.Path()].String()
 	}
 }
 
-// Path is how a command is typed, without wxgate.
-func Path(node *kong.Node) string { return strings.TrimPrefix(node.Path(), "wxgate ") }
-
-// String is a lesson as kong prints it: examples are indented, so that they keep their lines.
+// String is a lesson as help has it: examples are indented, so that they keep their lines.
 func (l Lesson) String() string {
 	var text strings.Builder
 	_, _ = fmt.Fprintf(&text, "%s\n\nExamples:\n", l.About)

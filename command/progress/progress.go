@@ -57,6 +57,14 @@ func Columns(out any) func() int {
 	}
 }
 
+// Width is how many columns a terminal has, and what most have for what is none.
+func Width(out any) int {
+	if columns := Columns(out); columns != nil {
+		return columns()
+	}
+	return usualColumns
+}
+
 // At says how many have been done, and what share of the whole that is; 0 if nobody knows.
 func (p *Bar) At(count int64, share float64) {
 	p.mu.Lock()
