@@ -41,7 +41,7 @@ func importTree() map[string][]string {
 		"gateway/push":              {"tracing/span", "lograte", "message", "storage", "gateway/answer", "gateway/once", "authn/wechat", "upstream"},
 		"gateway/pay":               {"message", "gateway/answer", "gateway/header", "gateway/once", "input", "lograte", "secret", "upstream", "upstream/http1"},
 		"gateway/limit":             {"input"},
-		"gateway/quota":             {"lograte", "storage"},
+		"gateway/quota":             {"input", "lograte", "storage"},
 		"gateway/proof":             {"secret"},
 		"gateway/admin":             {"gateway/admin/dashboard", "gateway/answer", "gateway/apidoc", "gateway/quota", "authn", "authn/wechat", "input", "lograte", "secret", "storage", "storage/backup"},
 		"gateway/admin/dashboard":   {"gateway/answer"},

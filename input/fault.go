@@ -54,7 +54,7 @@ func (fs *Faults) OneOf(path, got string, allowed ...string) {
 	if len(allowed) > 0 && !slices.Contains(allowed, got) {
 		advice := ""
 		if meant, found := Closest(got, allowed); found && strings.EqualFold(got[:1], meant[:1]) { // HS256 is not RS256 mistyped
-			advice = fmt.Sprintf("; did you mean %q?", meant)
+			advice = DidYouMean(meant)
 		}
 		fs.Add(path, "%q is not one of %s%s", got, strings.Join(allowed, ", "), advice)
 	}

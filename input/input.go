@@ -24,39 +24,31 @@ const mostDays = 100_000
 // Duration reads a duration as time.ParseDuration does, and days of 24 hours at its beginning: 500ms, 30s, 1h30m, 7d,
 // 1d12h.
 func Duration(text string) (time.Duration, error) {
-	days, rest, found := strings.Cut(text, "d")
-	if !found {
-		return clock(text, text)
-	}
-	n, err := Count(days)
-	if err != nil || n > mostDays {
-		return 0, notDuration(text)
-	}
-	whole := time.Duration(n) * 24 * time.Hour
-	if rest == "" {
-		return whole, nil
-	}
-	part, err := clock(rest, text)
-	if part < 0 {
-		err = notDuration(text)
-	}
-	return whole + part, err
-}
-
-// clock reads the part of a duration that has hours and less.
-func clock(part, text string) (time.Duration, error) {
-	d, err := time.ParseDuration(part)
-	if err == nil {
+	if d, ok := parseDuration(text); ok {
 		return d, nil
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", text, text)
 	}
-	return 0, notDuration(text)
+	return 0, fmt.Errorf("%s is not a duration such as 30s, 72h or 7d%s", Quote(text), DidYouMean(meantDuration(text)))
 }
 
-func notDuration(text string) error {
-	return fmt.Errorf("%s is not a duration such as 30s, 72h or 7d", Quote(text))
+func parseDuration(text string) (time.Duration, bool) {
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		d, err := time.ParseDuration(text)
+		return d, err == nil
+	}
+	n, err := Count(days)
+	if err != nil || n > mostDays {
+		return 0, false
+	}
+	whole := time.Duration(n) * 24 * time.Hour
+	if rest == "" {
+		return whole, true
+	}
+	part, err := time.ParseDuration(rest)
+	return whole + part, err == nil && part >= 0
 }
 
 // UserID reads a user id as it is printed: digits that do not begin with 0, from 1 to LargestID.

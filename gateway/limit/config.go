@@ -158,10 +158,19 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[unit]
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 1 || n > 1_000_000_000 || per == 0 {
-		return fmt.Errorf("%q is not a rate such as 10/s, 60/m or 1000/h", text)
+		return fmt.Errorf("%q is not a rate such as 10/s, 60/m or 1000/h%s", text, input.DidYouMean(meantRate(string(text))))
 	}
 	*r = Rate{Count: n, Per: per}
 	return nil
+}
+
+// meantRate is a rate that somebody wrote in other words; empty if that cannot be told.
+func meantRate(text string) string {
+	count, unit := input.MeantRate(text)
+	if !slices.Contains([]string{"s", "m", "h"}, unit) {
+		return ""
+	}
+	return count + "/" + unit
 }
 
 // String writes a Rate as UnmarshalText reads it.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wxgate/input"
 )
 
 // Quota is how often a user may do something in a day. Routes that have a quota of one name share it.
@@ -39,10 +41,19 @@ func (d *Daily) UnmarshalText(text []byte) error {
 	count, daily := strings.CutSuffix(string(text), perDay)
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil || !daily || n < 1 || n > most {
-		return fmt.Errorf("%q is not a quota such as 20/day, of at most %d", text, most)
+		return fmt.Errorf("%q is not a quota such as 20/day, of at most %d%s", text, most, input.DidYouMean(meantDaily(string(text))))
 	}
 	*d = Daily(n)
 	return nil
+}
+
+// meantDaily is a quota that somebody wrote in other words; empty if that cannot be told.
+func meantDaily(text string) string {
+	count, unit := input.MeantRate(text)
+	if unit != "d" || count+perDay == text {
+		return ""
+	}
+	return count + perDay
 }
 
 // String writes a Daily as UnmarshalText reads it.
