@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -334,14 +335,26 @@ func isVisibleASCII(s string) bool {
 
 func validateAddress(f *input.Faults, path, address string) bool {
 	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
-		advice := ""
-		if _, err := input.Count(address); err == nil {
-			advice = fmt.Sprintf("; write %q", ":"+address)
-		}
-		f.Add(path, "%q is not host:port%s", address, advice)
+		f.Add(path, "%s", notAnAddress(address))
 		return false
 	}
 	return true
+}
+
+// notAnAddress says what is wrong with an address to listen on.
+func notAnAddress(address string) string {
+	_, port, err := net.SplitHostPort(address)
+	switch _, notNumber := input.Count(port); {
+	case err == nil && notNumber == nil: // the number is too large, or the host is none
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Sprintf("%q has a port that is not one of 0 to 65535", address)
+		}
+		return fmt.Sprintf("%q has a host that is no address of this machine", address)
+	}
+	if _, err := input.Count(address); err == nil {
+		return fmt.Sprintf("%q is not host:port; write %q", address, ":"+address)
+	}
+	return fmt.Sprintf("%q is not host:port", address)
 }
 
 // samePort reports whether two valid addresses cannot be listened on beside each other.

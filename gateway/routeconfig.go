@@ -161,7 +161,11 @@ func (r RouteConfig) validate(upstreams []string, ours *reservedHeaders) (f inpu
 		f.Add("path", "%v", err)
 	}
 	for i, m := range r.Methods {
-		f.OneOf(fmt.Sprintf("methods[%d]", i), m, forwardable()...)
+		path := fmt.Sprintf("methods[%d]", i)
+		f.OneOf(path, m, forwardable()...)
+		if slices.Contains(r.Methods[:i], m) {
+			f.Add(path, "%q is there already", m)
+		}
 	}
 	if _, err := route.ParseHost(r.Host); err != nil {
 		f.Add("host", "%v", err)
@@ -414,7 +418,7 @@ func (c Config) validateTable(f *input.Faults) {
 			continue
 		}
 		for _, method := range route.MethodsOrAny(r.Methods) {
-			if other, taken := claimed.Of(host).Add(pattern, method, i); taken {
+			if other, taken := claimed.Of(host).Add(pattern, method, i); taken && other != i { // a method twice is a fault of methods
 				f.Add(fmt.Sprintf("routes[%d].path", i), "%s %s is what routes[%d] (%s) says too; which one is meant?",
 					methodName(method), r.label(), other, c.Routes[other].label())
 			}

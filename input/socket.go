@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -36,4 +37,21 @@ func Socket(address string) (path string, is bool, err error) {
 func IsLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// IsHost reports whether a host is an address, or a name that can be one of DNS or of a container. What ends in a number is
+// an address or nothing (WHATWG URL): 127.0.0.256 is a typing error, and no name.
+func IsHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	name := strings.TrimSuffix(host, ".")
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	return name != "" && strings.Trim(last, "0123456789") != "" && !slices.ContainsFunc(strings.Split(name, "."), notALabel)
+}
+
+func notALabel(label string) bool {
+	return label == "" || strings.ContainsFunc(label, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	})
 }

@@ -56,6 +56,8 @@ func (e Endpoint) fault() string {
 		return "wants a URL that begins with http:// or https://, such as http://127.0.0.1:4318: OTLP comes by HTTP"
 	case u.Hostname() == "":
 		return "names no host; write a URL such as http://127.0.0.1:4318"
+	case !input.IsHost(u.Hostname()):
+		return "has a host that is neither an address nor a name; write a URL such as http://127.0.0.1:4318"
 	case u.User != nil:
 		return "has a user in it; put credentials into OTEL_EXPORTER_OTLP_HEADERS in the environment"
 	case u.RawQuery != "" || u.Fragment != "":

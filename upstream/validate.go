@@ -61,10 +61,8 @@ func validHost(host string) bool {
 		return true
 	}
 	u, err := url.Parse("http://" + host)
-	return err == nil && u.Host == host && u.Hostname() != "" && !strings.ContainsFunc(u.Hostname(), notInHost)
+	return err == nil && u.Host == host && input.IsHost(u.Hostname())
 }
-
-func notInHost(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/@[]*?#%,", r) }
 
 func notInName(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("/:@[]*?#", r) }
 

@@ -156,7 +156,7 @@ func (c Config) validateJWKS(f *input.Faults) {
 func faultOfAddress(address string) string {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Host == "" || len(address) > maxTextBytes:
+	case err != nil || !input.IsHost(u.Hostname()) || len(address) > maxTextBytes:
 		return fmt.Sprintf("%.80q is not an address such as https://auth.example.com/jwks.json", address)
 	case u.User != nil || u.Fragment != "":
 		return "has a user or a fragment, which an address of public keys does not have"

@@ -275,7 +275,7 @@ func (c Config) validateBaseURL(f *input.Faults) {
 func faultOfBaseURL(text string) string {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+	case err != nil || !input.IsHost(u.Hostname()) || (u.Scheme != "https" && u.Scheme != "http"):
 		return "is not an http:// or https:// URL with a host"
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "must have no user, query or fragment"

@@ -64,7 +64,7 @@ func (a ACME) validate() (f input.Faults) {
 	if address, err := mail.ParseAddress(a.Email); a.Email != "" && (err != nil || address.Address != a.Email) {
 		f.Add("email", "%s is not an address such as ops@example.com", input.Quote(a.Email))
 	}
-	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+	if u, err := url.Parse(a.Directory); a.Directory != "" && (err != nil || u.Scheme != "https" || !input.IsHost(u.Hostname()) || u.User != nil) {
 		f.Add("directory", "%s is not the https:// URL of an ACME directory", input.Quote(a.Directory))
 	}
 	a.EAB.validate(&f)

@@ -40,12 +40,16 @@ func ParseOrigin(raw string) (Origin, error) {
 	switch {
 	case raw == "":
 		return Origin{}, errors.New("needs a URL")
+	case isPort(raw):
+		return Origin{}, fmt.Errorf("%q is a port alone: write http://127.0.0.1:%s", raw, strings.TrimPrefix(raw, ":"))
 	case isAuthority(raw):
 		return Origin{}, fmt.Errorf("%q has no scheme: write http://%s", raw, raw)
 	case err != nil && strings.Contains(raw, "@"):
 		return Origin{}, errors.New("cannot be parsed, and a user or password in the URL is not supported")
 	case err == nil && (u.User != nil || u.Host == "" && strings.Contains(raw, "@")):
 		return Origin{}, errors.New("a user or password in the URL is not supported")
+	case strings.Count(raw, "://") > 1:
+		return Origin{}, fmt.Errorf("%q is more than one URL: each is an entry of targets", raw)
 	case strings.Count(raw, ":") > 2 && !strings.Contains(raw, "["):
 		return Origin{}, fmt.Errorf("%q: an IPv6 address goes in brackets, as in http://[::1]:3000", raw)
 	case err != nil:
@@ -54,6 +58,8 @@ func ParseOrigin(raw string) (Origin, error) {
 		return Origin{}, fmt.Errorf("%q is not an http:// or https:// URL", raw)
 	case u.Hostname() == "":
 		return Origin{}, fmt.Errorf("%q has no host", raw)
+	case !input.IsHost(u.Hostname()):
+		return Origin{}, fmt.Errorf("%q has a host that is neither an address nor a name", raw)
 	case u.Path != "" && u.Path != "/":
 		return Origin{}, fmt.Errorf("%q has a path: a route's strip_prefix and rewrite change paths", raw)
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
@@ -62,13 +68,18 @@ func ParseOrigin(raw string) (Origin, error) {
 	return newOrigin(raw, u)
 }
 
+func isPort(raw string) bool {
+	_, err := strconv.ParseUint(strings.TrimPrefix(raw, ":"), 10, 16)
+	return err == nil
+}
+
 // isAuthority reports whether raw is a URL as it would be behind http://, a host with or without a port.
 func isAuthority(raw string) bool {
 	if strings.ContainsAny(raw, "/@?#") {
 		return false
 	}
 	u, err := url.Parse("http://" + raw)
-	return err == nil && u.Hostname() != ""
+	return err == nil && input.IsHost(u.Hostname())
 }
 
 func newOrigin(raw string, u *url.URL) (Origin, error) {
