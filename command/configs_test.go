@@ -97,6 +97,10 @@ func TestNoFaultShowsASecret(t *testing.T) {
 			"authn: { keys: [ { id: a, secret: %s } ] }", "server: { admin_token: %s }", "server: { services: [ { name: a, token: %s } ] }", "storage: { encryption_key: %s }",
 			"storage: { driver: mysql, mysql: { dsn: %s } }", "storage:\n  driver: mysql\n  mysql:\n    dsn:%s",
 			"wechat:\n  secret：%s\n  appid: x", "wechat:\n  secret: %s: x", "wechat:\n  secret:%s", "wechat:\n  secret：%s",
+			"wechat:\n  secret: !%s", "wechat:\n  secret: *%s", "wechat:\n  secret: &%s", "wechat:\n  secret: @%s", "wechat:\n  secret: `%s", "wechat:\n  secret: |%s",
+			"wechat:\n  secret: >%s", "wechat:\n  secret: \"x\"%s", "wechat:\n  secret = %s", "wechat:\n  secret=%s", "wechat:\n  secret: {{ %s }}",
+			"wechat:\n  secret: {%s", "wechat:\n  secret: [%s", "wechat:\n  secret: - %s", "wechat:\n  secret: ? %s", "wechat:\n  secret: ]%s", "wechat:\n  secret: }%s",
+			"wechat:\n  secret: !!%s", "wechat:\n  - secret: %s", "# secret\n// %s\nwechat: {}",
 			"wechat:\n  appid: x\n  secret:%s", "authn:\n  keys:\n  - secret:%s", "authn: { keys: %s }", "authn:\n  keys:\n    secret:%s", "server:\n  admin_token:%s",
 		} {
 			file := filepath.Join(t.TempDir(), "gateway.yaml")

@@ -32,7 +32,8 @@ func decode(file string, data []byte, expand expander, into any) (positions, Fau
 		return d.written, d.faults
 	}
 	d.aliases = resolveAliases(root)
-	d.top = fieldsOf(reflect.TypeOf(into).Elem()).names()
+	d.root = reflect.TypeOf(into).Elem()
+	d.top = fieldsOf(d.root).names()
 	d.value(cursor{node: root}, reflect.ValueOf(into).Elem())
 	return d.written, d.faults
 }
@@ -44,6 +45,7 @@ type decoder struct {
 	written positions
 	faults  Faults
 	fields  map[reflect.Type]fields
+	root    reflect.Type
 	top     []string // the keys of the first column
 	values  int      // how many were decoded, those of aliases once per use
 }
@@ -104,7 +106,7 @@ func (d *decoder) structure(at cursor, node ast.MapNode, into reflect.Value) {
 		if index, known := fields.index(p.name); known {
 			d.value(next, into.Field(index))
 		} else {
-			d.fault(next, unknownKey(p.name, fields.names()))
+			d.fault(next, unknownKey(p.name, fields.names(), d.homes(p.name, at.path, into.Type())))
 			if advice, _ := strange(p.name); advice != "" { // whatever it was to be part of is not where it seems
 				d.faults[len(d.faults)-1].elsewhere = everywhere
 			}
@@ -154,10 +156,13 @@ func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	if err == nil {
 		err = setScalar(into, value, written)
 	}
-	if err != nil && into.Kind() != reflect.String {
-		d.fault(at, withAdvice(err.Error(), written))
+	if err != nil && (into.Kind() != reflect.String || misspelled(written)) {
+		d.fault(at, withAdviceOnValue(err.Error(), written))
 	} else if err != nil {
 		d.fault(at, err.Error())
+	}
+	if misspelled(written) {
+		d.written.misspelled[at.path] = written
 	}
 }
 

@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -72,7 +73,7 @@ func (d *decoder) resolve(at cursor) ast.Node {
 	case *ast.AliasNode:
 		return d.target(at, node)
 	case *ast.TagNode:
-		d.fault(at, fmt.Sprintf("the tag %s is not understood; leave it out", node.Start.Value))
+		d.fault(at, notATag(node.Start.Value))
 		return nil
 	default:
 		return node
@@ -82,10 +83,18 @@ func (d *decoder) resolve(at cursor) ast.Node {
 func (d *decoder) target(at cursor, alias *ast.AliasNode) ast.Node {
 	target, known := d.aliases[alias]
 	if !known {
-		d.fault(at, fmt.Sprintf("no anchor &%s before this alias", scalarText(alias.Value)))
+		d.fault(at, "no anchor of this name before the alias; a text that begins with * goes in quotes")
 		return nil
 	}
 	return d.resolve(cursor{target, at.path, at.depth + 1})
+}
+
+// notATag shows a tag of YAML itself. Another one may be a secret that begins with !.
+func notATag(written string) string {
+	if strings.HasPrefix(written, "!!") {
+		return fmt.Sprintf("the tag %s is not understood; leave it out", written)
+	}
+	return "a text that begins with ! goes in quotes"
 }
 
 // aliasResolver pairs each alias with the latest anchor of its name above it.

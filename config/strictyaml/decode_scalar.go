@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"wxgate/input"
 )
@@ -58,21 +59,38 @@ func setKind(into reflect.Value, value string) error {
 	case ok:
 		return nil
 	case into.Kind() == reflect.Slice:
-		return fmt.Errorf("wants a list, not %s; a list of one is written [ %s ]", input.Quote(value), input.Quote(value))
+		return fmt.Errorf("wants a list, not %s; %s", input.Quote(value), asList(value))
+	case strings.HasPrefix(value, "0") && (into.CanInt() || into.CanUint()) && isNumber(value):
+		return fmt.Errorf("wants %s without a 0 before it, which YAML 1.1 reads as octal, not %s", wanted(into.Type()), input.Quote(value))
 	}
 	return fmt.Errorf("wants %s, not %s", wanted(into.Type()), input.Quote(value))
 }
 
+// asList writes as a list what somebody wrote as one text.
+func asList(value string) string {
+	words := strings.FieldsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;，；、", r) })
+	for i, word := range words {
+		words[i] = input.Quote(word)
+	}
+	if len(words) < 2 {
+		return "a list of one is written [ " + input.Quote(value) + " ]"
+	}
+	return "a list is written [ " + strings.Join(words, ", ") + " ]"
+}
+
+func isNumber(value string) bool { return strings.Trim(value, "0123456789") == "" }
+
+// setInt takes no number such as 010, which is 8 in YAML 1.1 and 10 in YAML 1.2.
 func setInt(into reflect.Value, value string) bool {
 	n, err := strconv.ParseInt(value, 10, into.Type().Bits())
 	into.SetInt(n)
-	return err == nil
+	return err == nil && value == strconv.FormatInt(n, 10)
 }
 
 func setUint(into reflect.Value, value string) bool {
 	n, err := strconv.ParseUint(value, 10, into.Type().Bits())
 	into.SetUint(n)
-	return err == nil
+	return err == nil && value == strconv.FormatUint(n, 10)
 }
 
 func setFloat(into reflect.Value, value string) bool {
@@ -130,13 +148,17 @@ func wanted(t reflect.Type) string {
 	return wantedKind(t)
 }
 
-// fewKeys are the keys of a small section, as somebody who wrote one value in its place needs them.
+// fewKeys are the keys of a section, as somebody who wrote one value in its place needs them: the first ones of a large one.
 func fewKeys(t reflect.Type) string {
-	const few = 8
-	if t.Kind() != reflect.Struct || len(fieldsOf(t)) > few {
+	const few, first = 8, 3
+	if t.Kind() != reflect.Struct {
 		return ""
 	}
-	return " (" + strings.Join(fieldsOf(t).names(), ", ") + ")"
+	names := fieldsOf(t).names()
+	if len(names) > few {
+		names = append(names[:first], "…")
+	}
+	return " (" + strings.Join(names, ", ") + ")"
 }
 
 func wantedKind(t reflect.Type) string {

@@ -93,34 +93,49 @@ func syntaxFault(err error, text string) *misread {
 	if layout := misplaced(lines, at); layout != nil {
 		return layout
 	}
-	message := "not YAML: " + plainly(syntax.GetMessage())
+	message := plainly(syntax.GetMessage())
 	if at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
 		message += `; between [ ] or { } a reference needs quotes: "${VAR}"`
 	}
 	return &misread{at, message}
 }
 
-// plainly says in the words of who writes a file what the parser says in its own.
+// plainly says in the words of who writes a file what the parser says in its own. None of it shows a value.
 func plainly(message string) string {
-	for theirs, ours := range map[string]string{
-		"could not find flow mapping end token '}'": "a section that begins with { does not end: write }",
-		"sequence end token ']' not found":          "a list that begins with [ does not end: write ]",
+	for _, known := range []struct{ theirs, ours string }{
+		{"could not find flow mapping end token '}'", "a section that begins with { does not end: write }"},
+		{"could not find flow map content", "a section that begins with { does not end: write }"},
+		{"sequence end token ']' not found", "a list that begins with [ does not end: write ]"},
+		{"could not find '[' character", "a ] without a [ before it: remove it, or put the text in quotes"},
+		{"could not find '{' character", "a } without a { before it: remove it, or put the text in quotes"},
+		{"',' or '}' must be specified", "between two keys in { } stands a comma"},
+		{"',' or ']' must be specified", "between two entries in [ ] stands a comma"},
+		{"expected sequence element, but found ','", "two commas, and no entry between them"},
+		{"'@' is a reserved character", "a text that begins with @ goes in quotes"},
+		{"'`' is a reserved character", "a text that begins with ` goes in quotes"},
+		{"block sequence entries are not allowed", `an entry of a list, "- ", begins on a line of its own below its key`},
+		{"mapping value is not allowed", "a text with a ? before it, or a colon in it that a blank or nothing follows, goes in quotes"},
+		{"anchor", "a text that begins with & goes in quotes"},
+		{"alias", "a text that begins with * goes in quotes"},
+		{"tag", "a text that begins with ! goes in quotes"},
+		{"invalid header option", "a text that begins with | or > goes in quotes"},
+		{"", "not YAML: this is neither a key with a colon and a blank behind it, nor a value"},
 	} {
-		if strings.Contains(message, theirs) {
-			return ours
+		if strings.Contains(message, known.theirs) {
+			return known.ours
 		}
 	}
-	return message
+	return ""
 }
 
-// strangeAround looks for a strange character on the line of a syntax fault, and on the one before and behind it.
+// strangeAround looks for a strange character on the line of a syntax fault, and on the one before and behind it, outside
+// of quotes and comments.
 func strangeAround(lines []string, at position) *misread {
 	for _, number := range []int{at.line, at.line - 1, at.line + 1} {
 		if number < 1 || number > len(lines) {
 			continue
 		}
-		code, _, _ := strings.Cut(lines[number-1], " #")
-		if advice, col := strange(code); advice != "" {
+		if advice, col := strange(withoutQuoted(lines[number-1])); advice != "" {
 			return &misread{position{number, col + 1}, advice}
 		}
 	}

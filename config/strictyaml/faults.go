@@ -85,27 +85,32 @@ func (at position) inside(lines []string) position {
 }
 
 // positions remembers where each YAML path of a file is written: a key at its name, a list element at its first
-// character. Of a value that a reference stands for it remembers what is written, such as ${JWT_SECRET}.
+// character. Of a value that a reference stands for it remembers what is written, such as ${JWT_SECRET}, and so it does
+// of one with characters of a Chinese keyboard where there should be those of ASCII.
 type positions struct {
 	file       string
 	at         map[string]position
 	references map[string]string
+	misspelled map[string]string
 }
 
 // newPositions has room for so many paths.
 func newPositions(file string, paths int) positions {
-	return positions{file, make(map[string]position, paths), map[string]string{}}
+	return positions{file, make(map[string]position, paths), map[string]string{}, map[string]string{}}
 }
 
 // find gives the position of path or, when the file does not hold it, that of the nearest section around it that the
 // file holds. The zero position means that the file says nothing about it.
-func (p positions) find(path string) position {
+func (p positions) find(path string) position { return p.at[p.nearest(path)] }
+
+// nearest is path or, when the file does not hold it, the nearest section around it that the file holds; empty: nothing.
+func (p positions) nearest(path string) string {
 	for ; path != ""; path = parentPath(path) {
-		if found, ok := p.at[path]; ok {
-			return found
+		if _, ok := p.at[path]; ok {
+			return path
 		}
 	}
-	return position{}
+	return ""
 }
 
 // place finds the places of what a validator found.
@@ -115,6 +120,7 @@ func (p positions) place(found input.Faults) (faults Faults) {
 		if reference, ok := p.references[f.Path]; ok && !strings.Contains(f.Message, reference) {
 			f.Message += " (this is what " + input.Quote(withoutDefault(reference)) + " stands for)"
 		}
+		f.Message = withAdviceOnValue(f.Message, p.misspelled[p.nearest(f.Path)])
 		faults = append(faults, Fault{Fault: f, File: p.file, Line: at.line, Col: at.col})
 	}
 	return faults

@@ -46,8 +46,14 @@ func misplaced(lines []string, at position) *misread {
 	if fault := withoutQuote(lines, at); fault != nil {
 		return fault
 	}
-	if key, found := findKey(lines, at.line); found && regexp.MustCompile(`^[^"'{\[].*:\s`).MatchString(key.value) {
-		return &misread{position{key.number, key.column}, fmt.Sprintf("the value of %q has a colon with a blank behind it, so it needs quotes", key.key)}
+	if fault := ofAnotherFormat(lines, at); fault != nil {
+		return fault
+	}
+	if key, found := findKey(lines, at.line); found {
+		if m := regexp.MustCompile(`^[^"'{\[].*:(\s|$)`).FindStringSubmatch(key.value); m != nil {
+			where := map[bool]string{true: "at its end", false: "with a blank behind it"}[m[1] == ""]
+			return &misread{position{key.number, key.column}, fmt.Sprintf("the value of %q has a colon %s, so it needs quotes", key.key, where)}
+		}
 	}
 	for _, number := range []int{at.line, at.line + 1} {
 		key, found := findKey(lines, number)
@@ -57,6 +63,9 @@ func misplaced(lines []string, at position) *misread {
 		}
 		if key.column > above.column && above.value == "" || key.column < above.column && number > at.line {
 			continue // that is how a section begins and ends
+		}
+		if strings.HasPrefix(above.key, "* ") {
+			return &misread{position{above.number, above.column}, `an entry of a list begins with "- "`}
 		}
 		return &misread{position{key.number, key.column}, fmt.Sprintf("%q begins in column %d, but %q on line %d in column %d; keys of one section begin in the same column",
 			key.key, key.column, above.key, above.number, above.column)}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -47,7 +48,7 @@ func (a answers) read(fault input.Fault) {
 	case isChoice && !strings.Contains(list, entry):
 		list, _, _ = strings.Cut(list, ";")
 		a.choices[general(fault.Path)] = strings.Split(list, ", ")
-	case !strings.Contains(fault.Message, strconv.Itoa(low)):
+	case !strings.Contains(fault.Message, strconv.Itoa(low)) && !strings.Contains(fault.Message, fmt.Sprint(float64(low))):
 	case number != nil:
 		b := bounds{least: new(int64)}
 		*b.least, _ = strconv.ParseInt(number[1], 10, 64)
@@ -60,11 +61,14 @@ func (a answers) read(fault input.Fault) {
 	}
 }
 
-// spoil sets a text or number to what no key takes.
+// spoil sets a text or a number to what no key takes.
 func spoil(v reflect.Value) {
-	if v.Kind() == reflect.String {
+	switch v.Kind() {
+	case reflect.String:
 		v.SetString(probe)
-	} else {
+	case reflect.Float64:
+		v.SetFloat(low)
+	default:
 		v.SetInt(low)
 	}
 }
@@ -83,7 +87,7 @@ func probeStruct(section reflect.Value, each func(v reflect.Value)) {
 
 func probeValue(v reflect.Value, each func(v reflect.Value)) {
 	switch v.Kind() {
-	case reflect.String, reflect.Int, reflect.Int64:
+	case reflect.String, reflect.Int, reflect.Int64, reflect.Float64:
 		each(v)
 	case reflect.Struct:
 		probeStruct(v, each)

@@ -36,6 +36,7 @@ type schema struct {
 	Properties  map[string]*schema  `json:"properties,omitempty"`
 	Additional  any                 `json:"additionalProperties,omitempty"` // false, or the schema of the entries of a map
 	Items       *schema             `json:"items,omitempty"`
+	Unique      bool                `json:"uniqueItems,omitempty"`
 	Required    []string            `json:"required,omitempty"`
 	Needs       map[string][]string `json:"dependencies,omitempty"`
 	Definitions map[string]*schema  `json:"definitions,omitempty"`
@@ -109,7 +110,7 @@ func (g *generator) value(path string, defaults reflect.Value) (*schema, error) 
 		return g.section(path, defaults)
 	case reflect.Slice:
 		items, err := g.value(path+"[]", newValue(t.Elem()))
-		return &schema{Type: []string{array, null}, Items: items}, err
+		return &schema{Type: []string{array, null}, Items: items, Unique: path == "routes[].methods"}, err
 	case reflect.Map:
 		entries, err := g.value(path+".*", newValue(t.Elem()))
 		return &schema{Type: []string{object, null}, Additional: entries}, err
@@ -118,7 +119,8 @@ func (g *generator) value(path string, defaults reflect.Value) (*schema, error) 
 	case reflect.String:
 		return g.text(path), nil
 	case reflect.Float64:
-		return orReference(&schema{Type: []string{number, null}}), nil
+		b := g.answers.bounds[path]
+		return orReference(&schema{Type: []string{number, null}, Minimum: b.least, Maximum: b.most}), nil
 	default:
 		return orReference(g.number(path, defaults)), nil
 	}
@@ -198,13 +200,15 @@ func (g *generator) short(t reflect.Type) *schema {
 		s.Minimum, s.Maximum = new(int64), new(int64) // only 0 needs no unit
 		return s
 	case reflect.TypeFor[input.Size]():
-		return scalar(`^\d+ *([KMG]iB)?$`, integer)
+		s := scalar(`^\d+ *([KMG]iB)?$`, integer)
+		s.Minimum = new(int64)
+		return s
 	case reflect.TypeFor[limit.Rate]():
-		return scalar(`^\d+/[smh]$`)
+		return scalar(`^0*[1-9]\d*/[smh]$`)
 	case reflect.TypeFor[quota.Daily]():
 		return scalar(`^\d+/day$`)
 	case reflect.TypeFor[limit.Network]():
-		return scalar(`^[0-9A-Fa-f:.]+(/\d{1,3})?$`)
+		return scalar(`^[0-9A-Fa-f:.]+(/([1-9]?\d|1[01]\d|12[0-8]))?$`)
 	case reflect.TypeFor[cors.Origin]():
 		return scalar(`^(\*|[Hh][Tt][Tt][Pp][Ss]?://[^/]+)$`)
 	case reflect.TypeFor[upstream.Target](), reflect.TypeFor[upstream.Config]():

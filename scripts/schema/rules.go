@@ -1,24 +1,27 @@
 package main
 
+// port is a number from 0 to 65535.
+const port = `(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])`
+
 // target is how a service is reached.
-const target = `^(https?://(\[[0-9A-Fa-f:.]+\]|[^/:\[\]]+)(:\d{1,5})?/?|unix:/.+)$`
+const target = `^(https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:` + port + `)?/?|unix:/.+)$`
 
 // patterns are those of texts whose form the checker wants, by their path.
 func patterns() map[string]string {
-	const appID, listener = `^(wx[0-9a-f]{16})?$`, `^(.*:\d{1,5})?$`
+	const appID, listener, absolute = `^(wx[0-9a-f]{16})?$`, `^(.*:` + port + `)?$`, `^(/.*)?$`
 	return map[string]string{
 		"wechat.appid":                  appID,
 		"wechat.apps[].appid":           appID,
 		"server.listen":                 listener,
 		"server.http":                   listener,
-		"server.admin":                  `^(.*:\d{1,5}|unix:/.+)?$`,
+		"server.admin":                  `^(.*:` + port + `|unix:/.+)?$`,
 		"routes[].path":                 `^/[^{}<>\[\]?#\\*]*$|^/([^{}<>\[\]?#\\*]*/)?\*\*$`,
 		"routes[].upstream":             `^[^/:]*$`,
-		"routes[].strip_prefix":         `^(/.*)?$`,
-		"routes[].rewrite":              `^(/.*)?$`,
-		"upstreams.*.health.path":       `^(/.*)?$`,
-		"wechat.virtual_payment.path":   `^(/.*)?$`,
-		"authn.on_user.path":            `^(/.*)?$`,
+		"routes[].strip_prefix":         absolute,
+		"routes[].rewrite":              absolute,
+		"upstreams.*.health.path":       absolute,
+		"wechat.virtual_payment.path":   absolute,
+		"authn.on_user.path":            absolute,
 		"wechat.base_url":               `^https?://`,
 		"authn.issuers[].jwks":          `^(https?://.*)?$`,
 		"upstreams.*.targets[].url":     target,
@@ -28,6 +31,7 @@ func patterns() map[string]string {
 		"server.tls.acme.domains[]":     `^[^/: ]+$`,
 		"wechat.official_account.appid": appID,
 		"wechat.website.appid":          appID,
+		"tracing.otlp":                  `^(https?://[^@?#]+)?$`,
 	}
 }
 
