@@ -50,7 +50,7 @@ func TestManyThatDialAtOnceTakeTurnsAndNeverOpenTheBreaker(t *testing.T) {
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			_, err := u.Do(within(300*time.Millisecond), newRequest("GET", "/"), new(message.Response), 0)
+			_, err := u.Do(within(2*time.Second), newRequest("GET", "/"), new(message.Response), 0)
 			if !errors.Is(err, http1.ErrUnavailable) && !errors.Is(err, http1.ErrTimeout) {
 				t.Errorf("a request is %v, want unavailable, or a timeout of the three that dialled", err)
 			}

@@ -139,7 +139,7 @@ func TestACallThatFailsAmbiguouslyIsSentOnce(t *testing.T) {
 		}
 		tellsNothing(t, err, "access_token=")
 	}
-	short := newClient(t, s.URL(), timeout(200*time.Millisecond))
+	short := newClient(t, s.URL(), timeout(2*time.Second))
 	fail(t, s, sandbox.Failure{API: "msg_sec_check", Kinds: []string{"timeout"}})
 	if _, err := short.Call(t.Context(), http.MethodPost, checkPath, nil, []byte("{}"), ""); !errors.Is(err, wechat.ErrTimeout) {
 		t.Errorf("Call without an answer: got %v, want ErrTimeout", err)

@@ -309,7 +309,7 @@ func TestAFileThatBreaksOffIsNoFile(t *testing.T) {
 	for query, want := range map[string]error{"": wechat.ErrBadResponse, "long=1": wechat.ErrBadResponse, "silent=1": wechat.ErrTimeout} {
 		registry, patience, outcome := prometheus.NewRegistry(), 10*time.Second, "bad_response"
 		if errors.Is(want, wechat.ErrTimeout) {
-			patience, outcome = 100*time.Millisecond, "timeout"
+			patience, outcome = 2*time.Second, "timeout"
 		}
 		client, err := wechat.New(wechat.Config{AppID: appID, Secret: plain, BaseURL: half, Timeout: patience}, wechat.Deps{Metrics: registry})
 		if err != nil {

@@ -100,13 +100,13 @@ func (p *openPace) arm(d time.Duration) error {
 func (g *generator) hold(ctx context.Context, held func(Result)) (Result, error) {
 	p := &holdPace{g: g}
 	g.meter.measureNow(time.Now())
-	for quiet := 0; quiet < 2 && (p.opened < g.cfg.Connections || p.waiting() > 0); {
+	// When nothing was answered for two seconds, nothing will be.
+	for last := time.Now(); time.Since(last) < 2*time.Second && (p.opened < g.cfg.Connections || p.waiting() > 0); {
 		if err := p.open(); err != nil {
 			return Result{}, err
 		}
-		quiet++ // a second without an answer, twice, and there will be none
 		err := g.poll.Wait(1000, func(e epoll.Event) error {
-			quiet = 0
+			last = time.Now()
 			return g.handle(p, e, time.Now())
 		})
 		if err != nil {

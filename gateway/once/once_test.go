@@ -104,12 +104,12 @@ func TestARepetitionGetsTheAnswerOfTheFirst(t *testing.T) {
 	var s service
 	one, two := open(shared), open(shared)
 	for i, d := range []*Deliveries{one, one, two, open(shared)} { // here, elsewhere, and after a restart
-		answer, err := d.Deliver(within(t, 5*time.Second), "a", s.send)
+		answer, err := d.Deliver(within(t, 30*time.Second), "a", s.send)
 		if string(answer) != "answer 1" || err != nil || s.times != 1 || s.repeats != 0 {
 			t.Errorf("time %d: %q, %v; delivered %d times, %d of them as repeats", i, answer, err, s.times, s.repeats)
 		}
 	}
-	if answer, err := one.Deliver(within(t, 5*time.Second), "b", s.send); string(answer) != "answer 2" || err != nil {
+	if answer, err := one.Deliver(within(t, 30*time.Second), "b", s.send); string(answer) != "answer 2" || err != nil {
 		t.Errorf("something else: %q, %v", answer, err)
 	}
 }
@@ -121,11 +121,11 @@ func TestARepetitionOnlyReads(t *testing.T) {
 		shared := newSharedStore()
 		shared.alone = alone
 		var s service
-		if _, err := open(shared).Deliver(within(t, time.Second), "a", s.send); err != nil {
+		if _, err := open(shared).Deliver(within(t, 30*time.Second), "a", s.send); err != nil {
 			t.Fatal(err)
 		}
 		before := shared.writes
-		if answer, err := open(shared).Deliver(within(t, time.Second), "a", s.send); err != nil || string(answer) != "answer 1" || shared.writes != before {
+		if answer, err := open(shared).Deliver(within(t, 30*time.Second), "a", s.send); err != nil || string(answer) != "answer 1" || shared.writes != before {
 			t.Errorf("%s, %v, after %d writes more; want none", answer, err, shared.writes-before)
 		}
 	}
@@ -174,18 +174,18 @@ func TestAnAttemptThatMayHaveArrivedMakesARepeat(t *testing.T) {
 	t.Parallel()
 	shared := newSharedStore()
 	refusing := service{err: errRefused}
-	if _, err := open(shared).Deliver(within(t, time.Second), "refused", refusing.send); !errors.Is(err, errRefused) || refusing.repeats != 0 {
+	if _, err := open(shared).Deliver(within(t, 30*time.Second), "refused", refusing.send); !errors.Is(err, errRefused) || refusing.repeats != 0 {
 		t.Errorf("%v, %d repeats", err, refusing.repeats)
 	}
 	ended := newClaim(shared, "test", "ended") // and nothing more of that process
-	if _, repeat, err := ended.take(within(t, time.Second)); repeat || err != nil {
+	if _, repeat, err := ended.take(within(t, 30*time.Second)); repeat || err != nil {
 		t.Errorf("a first attempt: %t, %v", repeat, err)
 	}
 	shared.forget("ended")
 	for _, key := range []string{"refused", "ended"} {
 		var s service
 		for range 2 {
-			if _, err := open(shared).Deliver(within(t, time.Second), key, s.send); err != nil || s.times != 1 || s.repeats != 1 {
+			if _, err := open(shared).Deliver(within(t, 30*time.Second), key, s.send); err != nil || s.times != 1 || s.repeats != 1 {
 				t.Errorf("%s: %v, delivered %d times, %d of them as repeats; want once, as one", key, err, s.times, s.repeats)
 			}
 		}
@@ -194,7 +194,7 @@ func TestAnAttemptThatMayHaveArrivedMakesARepeat(t *testing.T) {
 	var s service
 	d := open(shared)
 	for range 2 {
-		if _, err := d.Deliver(within(t, time.Second), "unknown", s.send); err != nil || s.times != 1 || s.repeats != 1 {
+		if _, err := d.Deliver(within(t, 30*time.Second), "unknown", s.send); err != nil || s.times != 1 || s.repeats != 1 {
 			t.Errorf("without a store: %v, delivered %d times, %d of them as repeats; want once, as one", err, s.times, s.repeats)
 		}
 	}
@@ -208,7 +208,7 @@ func TestTheNoteOfAnotherGatewayOutlivesAFailureHere(t *testing.T) {
 	frozen, other := open(shared), open(shared)
 	var s service
 	for _, key := range []string{"delivered", "under way"} {
-		_, err := frozen.Deliver(within(t, time.Second), key, func(ctx context.Context, _ bool) ([]byte, error) {
+		_, err := frozen.Deliver(within(t, 30*time.Second), key, func(ctx context.Context, _ bool) ([]byte, error) {
 			shared.forget(key)
 			if key == "delivered" {
 				_, err := other.Deliver(ctx, key, s.send)
@@ -224,7 +224,7 @@ func TestTheNoteOfAnotherGatewayOutlivesAFailureHere(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	if _, err := open(shared).Deliver(within(t, time.Second), "delivered", s.send); err != nil || s.times != 1 {
+	if _, err := open(shared).Deliver(within(t, 30*time.Second), "delivered", s.send); err != nil || s.times != 1 {
 		t.Errorf("what another gateway has delivered: %v, delivered %d times, want once", err, s.times)
 	}
 	if _, err := open(shared).Deliver(within(t, 50*time.Millisecond), "under way", s.send); !errors.Is(err, ErrUnderWay) {
@@ -238,12 +238,12 @@ func TestAClaimMeetsItself(t *testing.T) {
 	shared := newSharedStore()
 	c := newClaim(shared, "test", "a")
 	for range 2 {
-		if _, repeat, err := c.take(within(t, time.Second)); repeat || err != nil {
+		if _, repeat, err := c.take(within(t, 30*time.Second)); repeat || err != nil {
 			t.Errorf("repeat %t, %v", repeat, err)
 		}
 	}
 	c.giveUp(t.Context())
-	if _, repeat, err := newClaim(shared, "test", "a").take(within(t, time.Second)); !repeat || err != nil {
+	if _, repeat, err := newClaim(shared, "test", "a").take(within(t, 30*time.Second)); !repeat || err != nil {
 		t.Errorf("after it was given up: repeat %t, %v", repeat, err)
 	}
 }
@@ -270,7 +270,7 @@ func TestAProcessThatIsAloneWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	alone := newSharedStore()
 	alone.alone = true
-	if _, _, err := newClaim(alone, "test", "a").take(within(t, time.Second)); err != nil {
+	if _, _, err := newClaim(alone, "test", "a").take(within(t, 30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	var s service
@@ -284,7 +284,7 @@ func TestAPanicEndsNoWaiting(t *testing.T) {
 	d := open(newSharedStore())
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = d.Deliver(within(t, time.Second), "a", func(context.Context, bool) ([]byte, error) { panic("a fault") })
+		_, _ = d.Deliver(within(t, 30*time.Second), "a", func(context.Context, bool) ([]byte, error) { panic("a fault") })
 	}()
 	var s service
 	ctx := within(t, 10*time.Second) // the claim of the one that panicked ends
@@ -302,13 +302,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	repeated := newCounter()
 	d := New(shared, "test", repeated, func() time.Time { return now })
 	var s service
-	if _, err := d.Deliver(within(t, time.Second), "noted", s.send); err != nil || len(d.noted)+len(d.underWay) != 0 {
+	if _, err := d.Deliver(within(t, 30*time.Second), "noted", s.send); err != nil || len(d.noted)+len(d.underWay) != 0 {
 		t.Errorf("%v; memory has %d and %d beside the store", err, len(d.noted), len(d.underWay))
 	}
 	shared.err = errors.New("away")
 	for i := range maxRemembered + 10 {
 		for range 2 {
-			if _, err := d.Deliver(within(t, time.Second), fmt.Sprint(i), s.send); err != nil {
+			if _, err := d.Deliver(within(t, 30*time.Second), fmt.Sprint(i), s.send); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -317,7 +317,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d and %d are remembered, %d delivered, %v repeated", len(d.noted), len(d.order), s.times, testutil.ToFloat64(repeated))
 	}
 	now = now.Add(RememberFor)
-	if _, err := d.Deliver(within(t, time.Second), "later", s.send); err != nil || len(d.noted) != 1 {
+	if _, err := d.Deliver(within(t, 30*time.Second), "later", s.send); err != nil || len(d.noted) != 1 {
 		t.Errorf("%v; %d are remembered when their time is over, want 1", err, len(d.noted))
 	}
 }

@@ -128,7 +128,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestABodyMayTakeLongerThanTheDeadlineButNotPause(t *testing.T) {
 	t.Parallel()
-	deadline := time.Now().Add(500 * time.Millisecond)
+	deadline := time.Now().Add(2 * time.Second)
 	var sent atomic.Int64
 	service := upstreamtest.Raw(t, func(conn net.Conn, _ int) {
 		if _, err := upstreamtest.ReadRequest(bufio.NewReader(conn)); err != nil {
@@ -142,7 +142,7 @@ func TestABodyMayTakeLongerThanTheDeadlineButNotPause(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, conn)
 	})
-	u := newClient(t, service.URL, func(c *http1.Config) { c.Timeouts.Stream = time.Second })
+	u := newClient(t, service.URL, func(c *http1.Config) { c.Timeouts.Stream = 2 * time.Second })
 	var resp message.Response
 	if _, err := u.Do(newRequest("GET", "/"), &resp, deadline); err != nil {
 		t.Fatal(err)
