@@ -178,12 +178,12 @@ func TestAClientThatReadsSlowlyLives(t *testing.T) {
 	sent := make(chan int64, 1)
 	body := bytes.Repeat([]byte("x"), 128)
 	h, ended := writing(body)
-	go listen.ServeConn(inner, listen.Config{WriteStall: 4 * short, WriteRate: 1}.WithDefaults(), handler(func(c *listen.Conn) {
+	go listen.ServeConn(inner, listen.Config{WriteStall: time.Second, WriteRate: 1}.WithDefaults(), handler(func(c *listen.Conn) {
 		h(c)
 		sent <- c.BytesSent()
 	}))
 	trickle(t, client, get+end, time.Microsecond)
-	tick := time.NewTicker(short)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	got := int64(0)
 	for { // several times as long as WriteStall in all

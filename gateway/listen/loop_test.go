@@ -250,7 +250,7 @@ func TestAbortEndsEveryConnection(t *testing.T) {
 func TestAClientThatIsLingeredForReadsItsAnswerInADrain(t *testing.T) {
 	t.Parallel()
 	refused := make(chan struct{})
-	s := serve(t, listen.Config{NextRequest: time.Millisecond}, func(c *listen.Conn) {
+	s := serve(t, listen.Config{NextRequest: time.Millisecond, Linger: 30 * time.Second}, func(c *listen.Conn) {
 		c.ReadRequest(new(message.Request))
 		answer(c, 413, "too large")
 		close(refused)
