@@ -47,7 +47,7 @@ func TestOneRegistryTakesTheStoreAgainAfterClose(t *testing.T) {
 	t.Parallel()
 	reg, dir := prometheus.NewRegistry(), t.TempDir()
 	for range 2 {
-		s, err := Open(configIn(dir), reg, quiet(), time.Now)
+		s, err := openFree(configIn(dir), reg, quiet(), time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

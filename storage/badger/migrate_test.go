@@ -239,7 +239,7 @@ func TestAMigrationIsLoudAndNeedsRoom(t *testing.T) {
 	}
 	wantUnchanged(t, "on a full disk", hashes(t, dir), before)
 	var lines bytes.Buffer
-	s, err := Open(configIn(dir), prometheus.NewRegistry(), textLog(&lines), time.Now)
+	s, err := openFree(configIn(dir), prometheus.NewRegistry(), textLog(&lines), time.Now)
 	must(t, err)
 	must(t, s.Close())
 	if !strings.Contains(lines.String(), "a wxgate from before cannot open it any more") {

@@ -94,7 +94,7 @@ func TestAHandOverThatFailsAfterTheSuccessorWroteRevokesNobody(t *testing.T) {
 	t.Parallel()
 	dir, at := t.TempDir(), time.Now()
 	open := func() *Store {
-		s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), func() time.Time { return at })
+		s, err := openFree(configIn(dir), prometheus.NewRegistry(), quiet(), func() time.Time { return at })
 		must(t, err)
 		return s
 	}

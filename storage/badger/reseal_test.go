@@ -27,7 +27,7 @@ func sealedStore(t *testing.T, users int) storage.Config {
 	t.Helper()
 	cfg := configIn(t.TempDir())
 	cfg.EncryptionKeys = storage.EncryptionKeys{firstKey}
-	s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
+	s, err := openFree(cfg, prometheus.NewRegistry(), quiet(), time.Now)
 	must(t, err)
 	for i := range users {
 		u := login(t, s, fmt.Sprintf("oUser%d", i), fmt.Sprintf("s%d", i))
@@ -44,7 +44,7 @@ func sealedStore(t *testing.T, users int) storage.Config {
 func openWith(t *testing.T, cfg storage.Config, keys ...secret.Text) *Store {
 	t.Helper()
 	cfg.EncryptionKeys = keys
-	s, err := Open(cfg, prometheus.NewRegistry(), quiet(), time.Now)
+	s, err := openFree(cfg, prometheus.NewRegistry(), quiet(), time.Now)
 	must(t, err)
 	return s
 }
@@ -169,7 +169,7 @@ func TestAStartSaysThatSecretsAreToBeSealedAnew(t *testing.T) {
 	cfg.EncryptionKeys = storage.EncryptionKeys{secondKey, firstKey}
 	for range 2 {
 		var lines bytes.Buffer
-		s, err := Open(cfg, prometheus.NewRegistry(), textLog(&lines), time.Now)
+		s, err := openFree(cfg, prometheus.NewRegistry(), textLog(&lines), time.Now)
 		must(t, err)
 		must(t, s.Close())
 		if !strings.Contains(lines.String(), "run `wxgate store reseal`") || strings.Contains(lines.String(), firstKey[:8]) {

@@ -2,10 +2,10 @@ package badger
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -66,18 +66,23 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func textLog(lines io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(lines, nil)) }
 
-// openIn opens the store in dir and closes it with the test.
-// awaitExec waits until no child is between fork and exec: it would still hold the locks of the folders that other tests have
-// just closed, and open again.
-func awaitExec() {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+// openFree is Open once nobody holds the folder: a child of another test that is just becoming another program still holds
+// the locks of all the folders that were open when it was forked.
+func openFree(cfg storage.Config, reg prometheus.Registerer, log *slog.Logger, now func() time.Time) (*Store, error) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
+		s, err := Open(cfg, reg, log, now)
+		if !errors.Is(err, storage.ErrLocked) || time.Now().After(end) {
+			return s, err
+		}
+	}
 }
 
+// openIn opens the store in dir and closes it with the test.
 func openIn(t testing.TB, dir string) *Store {
 	t.Helper()
-	awaitExec()
-	s, err := Open(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
+	s, err := openFree(configIn(dir), prometheus.NewRegistry(), quiet(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
