@@ -101,8 +101,9 @@ plot: ## draw docs/p2c.svg again: latencies under p2c and round_robin with one s
 house: ## measure the packages, and fail where one has outgrown its room
 	go run ./scripts/house
 
-lint: house $(GOLANGCI) ## check style, formatting and structure
+lint: house $(GOLANGCI) ## check style, formatting and structure, and that a Mac can build the tests
 	$(GOLANGCI) run ./...
+	GOOS=darwin go vet ./...
 
 format: $(GOLANGCI) ## rewrite the sources as gofumpt wants them
 	$(GOLANGCI) fmt ./...

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wxgate/gateway/certificate/certificatetest"
+	"wxgate/upstream/upstreamtest"
 )
 
 // serveHandshakes completes those that come, and returns the address.
@@ -84,12 +85,7 @@ func TestTheDoctorSaysWhatPhonesWouldRefuse(t *testing.T) {
 // TestTheDoctorSaysWhyADomainIsNotReached tries a port on which nobody listens, and a name that there is not.
 func TestTheDoctorSaysWhyADomainIsNotReached(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = ln.Close()
-	if f := parseDomain(ln.Addr().String()).tlsFinding(t.Context()); f.Err == nil || !strings.HasPrefix(f.Advice, "open the port") {
+	if f := parseDomain(strings.TrimPrefix(upstreamtest.Refused(t), "http://")).tlsFinding(t.Context()); f.Err == nil || !strings.HasPrefix(f.Advice, "open the port") {
 		t.Errorf("a closed port: got %s", f)
 	}
 	if got := tlsAdvice(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}}); !strings.Contains(got, "record of the DNS") {

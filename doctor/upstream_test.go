@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"net"
 	"testing"
 
 	"wxgate/upstream"
@@ -11,12 +10,7 @@ import (
 // TestWhatTargetsDoWithContentIsNamed of those that take it for a request, and of those that are not there.
 func TestWhatTargetsDoWithContentIsNamed(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = ln.Close()
-	away := "http://" + ln.Addr().String()
+	away := upstreamtest.Refused(t)
 	undraining := upstreamtest.NewUndraining(t)
 	cfg := upstream.DefaultConfig()
 	cfg.Targets = []upstream.Target{{URL: away}}

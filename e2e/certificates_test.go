@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
 	"wxgate/gateway/certificate/certificatetest"
 )
 
@@ -217,30 +220,12 @@ func TestACertificateIsExchangedUnderLoad(t *testing.T) {
 	}
 }
 
-// restartsLoseNothing hands over twice while requests that a service answers go on.
-func (w *secureWorld) restartsLoseNothing(token string) {
-	w.t.Helper()
-	tr := &traffic{stop: make(chan struct{})}
-	for range 8 {
-		tr.all.Go(func() {
-			tr.each(func() bool { return w.succeeds(tr, "GET", "/api/v1/recipes", token, "") })
-		})
+// overQUIC speaks HTTP/3 alone, and finds api.test here.
+func (w *secureWorld) overQUIC() *http3.Transport {
+	return &http3.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool(), ServerName: "api.test"},
+		Dial: func(ctx context.Context, _ string, secure *tls.Config, cfg *quic.Config) (*quic.Conn, error) {
+			return quic.DialAddrEarly(ctx, w.address(), secure, cfg)
+		},
 	}
-	for range 2 {
-		w.restart()
-	}
-	if n := tr.end(); n < 100 {
-		w.t.Errorf("only %d requests", n)
-	}
-}
-
-// TestARestartOverTLSLosesNoRequestWithoutAStore hands over while requests that a service answers go on.
-func TestARestartOverTLSLosesNoRequestWithoutAStore(t *testing.T) {
-	t.Parallel()
-	w := newSecureWorld(t)
-	w.serveSecurely()
-	token := w.login("alice")
-	w.restartsLoseNothing(token)
-	w.want("after it", w.call("GET", "/api/v1/user/profile", token, ""), http.StatusOK, "")
-	w.redirects()
 }

@@ -179,3 +179,12 @@ func (c mysqlCount) users() (n int64) {
 	_ = db.QueryRowContext(c.t.Context(), "SELECT COUNT(*) FROM wxgate_users").Scan(&n) // 0 before there is a table
 	return n
 }
+
+// userFile is n users as lines of an import.
+func userFile(n int) []byte {
+	var text bytes.Buffer
+	for id := 1; id <= n; id++ {
+		fmt.Fprintf(&text, `{"id":%d,"openid":"oImported%d","nickname":"用户%d","avatar":"https://cdn.example/%d.png"}`+"\n", id, id, id, id)
+	}
+	return text.Bytes()
+}

@@ -123,7 +123,7 @@ func TestADatabaseIsFilledByOneProcessAtATime(t *testing.T) {
 		t.Errorf("a copy at once: exit code %d, got\n%s", code, said)
 	}
 	var said string
-	eventually(t, 60*time.Second, func() bool {
+	eventually(t, 180*time.Second, func() bool {
 		var code int
 		said, code = w.command("restore", file, "-c", w.config)
 		return code == 0

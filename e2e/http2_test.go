@@ -53,12 +53,3 @@ const token = process.argv[2];
 Promise.all([get("/healthz"), get("/api/v1/recipes", token), get("/api/v1/user/profile", "x")])
 	.then((codes) => { console.log(codes.join(" ")); client.close(); });
 `
-
-// TestARestartOverHTTP2LosesNoRequestWithoutAStore hands over while streams go on.
-func TestARestartOverHTTP2LosesNoRequestWithoutAStore(t *testing.T) {
-	t.Parallel()
-	w := newSecureWorld(t)
-	w.speakHTTP2()
-	w.serveSecurely()
-	w.restartsLoseNothing(w.login("alice"))
-}

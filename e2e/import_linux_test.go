@@ -53,15 +53,6 @@ func TestAnImportOfAnySizeTakesLittleMemory(t *testing.T) {
 	}
 }
 
-// userFile is n users as lines of an import.
-func userFile(n int) []byte {
-	var text bytes.Buffer
-	for id := 1; id <= n; id++ {
-		fmt.Fprintf(&text, `{"id":%d,"openid":"oImported%d","nickname":"用户%d","avatar":"https://cdn.example/%d.png"}`+"\n", id, id, id, id)
-	}
-	return text.Bytes()
-}
-
 // runWatched runs a command, and returns the most memory of its own that it and a process beside it had, in MB.
 func runWatched(t *testing.T, cmd *exec.Cmd, beside int) (command, other int, err error) {
 	t.Helper()

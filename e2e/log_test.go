@@ -44,21 +44,6 @@ func (w *world) serveInto() (log *os.File) {
 	return reader
 }
 
-// readyz is what readiness says.
-func (w *world) readyz() (status int, text string) {
-	w.t.Helper()
-	resp, err := w.client.Get(w.admin + "/readyz")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return resp.StatusCode, strings.TrimSpace(string(body))
-}
-
 // waitReadyz waits until readiness says so. It stays 200: other instances have the same log.
 func (w *world) waitReadyz(says string) {
 	w.t.Helper()

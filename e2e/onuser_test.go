@@ -297,22 +297,3 @@ func TestOnUserIsReloaded(t *testing.T) {
 		t.Error("the log has the secret")
 	}
 }
-
-// TestARestartHandsTheOutboxOver restarts with SIGUSR2 while the service is away, so that rounds of the outbox meet a store
-// that another process has, and tells it everything afterwards.
-func TestARestartHandsTheOutboxOver(t *testing.T) {
-	t.Parallel()
-	w, s := newPeopleWorld(t, false)
-	s.setAnswer(func(told) int { return http.StatusServiceUnavailable })
-	w.serve()
-	for i := range 20 {
-		w.login(fmt.Sprint("before", i))
-	}
-	for round := range 3 {
-		w.restart()
-		w.login(fmt.Sprint("between", round))
-	}
-	s.setAnswer(nil)
-	eventually(t, 90*time.Second, func() bool { return w.heardOfAll(s) })
-	w.stop(t)
-}

@@ -21,9 +21,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"wxgate/bench/contestants"
 )
 
 // TestTheProxiesOfTheManual runs the configurations of docs/tls.md for nginx and Caddy in front of a gateway, with a
@@ -86,16 +89,14 @@ func twoFreePorts(t *testing.T) (one, other string) {
 	return one, other
 }
 
-// freePort is a port that nobody has at the moment.
+// freePort is a port that nobody has at the moment, and that no connection and no port 0 is given.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := contestants.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
+	return strconv.Itoa(port)
 }
 
 // certify makes a certificate for api.example.com.

@@ -222,7 +222,7 @@ func (s *pushSender) check(service *pushedService, messages, kills int) {
 	if lost > 0 || twice > 0 {
 		s.t.Errorf("%d acknowledged messages never reached the service, %d reached it twice unmarked", lost, twice)
 	}
-	if kills == 0 || len(s.acknowledged) < messages*9/10 {
+	if kills == 0 || len(s.acknowledged) < messages/2 {
 		s.t.Errorf("%d kills, %d messages of %d acknowledged", kills, len(s.acknowledged), messages)
 	}
 	s.t.Logf("| messages | attempts | kills | acknowledged | lost | twice unmarked | marked as possible repeats |")

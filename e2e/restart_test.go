@@ -244,3 +244,76 @@ func TestSocketsOfSystemdAreUsed(t *testing.T) {
 	}
 	w.want("a request that came while nobody served", <-waited, http.StatusOK, "")
 }
+
+// TestARestartHandsTheOutboxOver restarts with SIGUSR2 while the service is away, so that rounds of the outbox meet a store
+// that another process has, and tells it everything afterwards.
+func TestARestartHandsTheOutboxOver(t *testing.T) {
+	t.Parallel()
+	w, s := newPeopleWorld(t, false)
+	s.setAnswer(func(told) int { return http.StatusServiceUnavailable })
+	w.serve()
+	for i := range 20 {
+		w.login(fmt.Sprint("before", i))
+	}
+	for round := range 3 {
+		w.restart()
+		w.login(fmt.Sprint("between", round))
+	}
+	s.setAnswer(nil)
+	eventually(t, 90*time.Second, func() bool { return w.heardOfAll(s) })
+	w.stop(t)
+}
+
+// restartsLoseNothing hands over twice while requests that a service answers go on.
+func (w *secureWorld) restartsLoseNothing(token string) {
+	w.t.Helper()
+	tr := &traffic{stop: make(chan struct{})}
+	for range 8 {
+		tr.all.Go(func() {
+			tr.each(func() bool { return w.succeeds(tr, "GET", "/api/v1/recipes", token, "") })
+		})
+	}
+	for range 2 {
+		w.restart()
+	}
+	if n := tr.end(); n < 40 {
+		w.t.Errorf("only %d requests", n)
+	}
+}
+
+// TestARestartOverTLSLosesNoRequestWithoutAStore hands over while requests that a service answers go on.
+func TestARestartOverTLSLosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.serveSecurely()
+	token := w.login("alice")
+	w.restartsLoseNothing(token)
+	w.want("after it", w.call("GET", "/api/v1/user/profile", token, ""), http.StatusOK, "")
+	w.redirects()
+}
+
+// TestARestartOverHTTP2LosesNoRequestWithoutAStore hands over while streams go on.
+func TestARestartOverHTTP2LosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.speakHTTP2()
+	w.serveSecurely()
+	w.restartsLoseNothing(w.login("alice"))
+}
+
+// TestARestartOverHTTP3LosesNoRequestWithoutAStore hands over twice: what comes while nobody has the socket waits for it.
+func TestARestartOverHTTP3LosesNoRequestWithoutAStore(t *testing.T) {
+	t.Parallel()
+	w := newSecureWorld(t)
+	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, http: "127.0.0.1:0"`)
+	w.serveSecurely()
+	w.waitSays(`"msg":"serving HTTP/3"`, 1)
+	token := w.login("alice")
+	over := w.overQUIC()
+	defer over.Close()
+	w.client.Transport = over
+	w.restartsLoseNothing(token)
+	if said := w.output.String(); strings.Contains(said, `"level":"ERROR"`) {
+		t.Errorf("an error in the log:\n%s", said)
+	}
+}

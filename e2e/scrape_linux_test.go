@@ -26,6 +26,7 @@ import (
 	"wxgate/authn/issuer/issuertest"
 	"wxgate/examples/recipes"
 	"wxgate/gateway/certificate/certificatetest"
+	"wxgate/upstream/upstreamtest"
 )
 
 // busyWorld is a gateway that uses everything that has series: TLS, backups, services, issuers, quotas, WebSockets.
@@ -43,12 +44,7 @@ func newBusyWorld(t *testing.T, metrics string) *busyWorld {
 	t.Helper()
 	w := &busyWorld{world: newWorld(t), admins: issuertest.NewKey(t, "of-admins", "EdDSA")}
 	w.service.Config.Handler = withSocket(recipes.New())
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.out = nobody.Addr().String()
-	_ = nobody.Close()
+	w.out = strings.TrimPrefix(upstreamtest.Refused(t), "http://")
 	cert, key := w.certify()
 	keys := issuertest.NewServer(t, false, w.admins)
 	w.writeConfig(`  - { path: /quota/**, upstream: recipes, rate_limit: { per: user, quota: 1000/day, quota_name: ai } }

@@ -42,18 +42,6 @@ func (w *world) killAll() {
 	}
 }
 
-func (w *world) says(text string) int { return strings.Count(w.output.String(), text) }
-
-func (w *world) waitSays(text string, times int) {
-	w.t.Helper()
-	defer func() {
-		if w.t.Failed() {
-			w.t.Logf("waiting for %d × %q; the log:\n%s", times, text, w.output)
-		}
-	}()
-	eventually(w.t, 60*time.Second, func() bool { return w.says(text) >= times })
-}
-
 // ended waits for the end of the process and returns its exit code. Nothing of it may be left.
 func (w *world) ended() int {
 	w.t.Helper()

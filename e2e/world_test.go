@@ -292,3 +292,30 @@ func (w *world) leaksNothing(p *process) {
 		}
 	}
 }
+
+func (w *world) says(text string) int { return strings.Count(w.output.String(), text) }
+
+func (w *world) waitSays(text string, times int) {
+	w.t.Helper()
+	defer func() {
+		if w.t.Failed() {
+			w.t.Logf("waiting for %d × %q; the log:\n%s", times, text, w.output)
+		}
+	}()
+	eventually(w.t, 60*time.Second, func() bool { return w.says(text) >= times })
+}
+
+// readyz is what readiness says.
+func (w *world) readyz() (status int, text string) {
+	w.t.Helper()
+	resp, err := w.client.Get(w.admin + "/readyz")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(body))
+}

@@ -14,6 +14,7 @@ import (
 
 	"wxgate/authn/wechat"
 	"wxgate/authn/wechat/sandbox"
+	"wxgate/upstream/upstreamtest"
 )
 
 func TestALoginReturnsOpenIDAndSessionKey(t *testing.T) {
@@ -204,7 +205,7 @@ func TestNoConnectionIsUnreachable(t *testing.T) {
 	t.Cleanup(untrusted.Close)
 	plainHTTP := newSandbox(t).URL()
 	for name, base := range map[string]string{
-		"connection refused":         "http://" + freeAddress(t),
+		"connection refused":         upstreamtest.Refused(t),
 		"does not resolve":           "https://no-such-host.invalid",
 		"certificate is not trusted": untrusted.URL,
 		"far end does not speak TLS": "https" + plainHTTP[len("http"):],
@@ -244,15 +245,4 @@ func TestConcurrentLoginsGetEachTheirOwnSession(t *testing.T) {
 		})
 	}
 	group.Wait()
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = listener.Close()
-	return listener.Addr().String()
 }

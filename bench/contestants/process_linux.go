@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -118,19 +117,6 @@ func Pinned(ctx context.Context, cpus string, arguments ...string) *exec.Cmd {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
-}
-
-// FreePort returns a port on which nobody listens, below those that connections are given.
-func FreePort() (int, error) {
-	var err error
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		var listener net.Listener
-		if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return port, listener.Close()
-		}
-	}
-	return 0, fmt.Errorf("looking for a free port: %w", err)
 }
 
 // awaitAnswer asks every millisecond for up to a minute, until anything is answered: a 401 is an answer.

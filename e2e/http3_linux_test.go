@@ -1,17 +1,12 @@
 package e2e
 
 import (
-	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 )
 
 // TestTheGatewaySpeaksHTTP3 beside TLS on the same port, announces it, and goes on with it after a hand-over.
@@ -52,33 +47,6 @@ func TestTheGatewaySpeaksHTTP3(t *testing.T) {
 	}
 	if said := w.output.String(); !strings.Contains(said, `"http_version":"3.0"`) {
 		t.Errorf("the log does not say which requests came over HTTP/3:\n%s", said)
-	}
-}
-
-// overQUIC speaks HTTP/3 alone, and finds api.test here.
-func (w *secureWorld) overQUIC() *http3.Transport {
-	return &http3.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: w.authority.Pool(), ServerName: "api.test"},
-		Dial: func(ctx context.Context, _ string, secure *tls.Config, cfg *quic.Config) (*quic.Conn, error) {
-			return quic.DialAddrEarly(ctx, w.address(), secure, cfg)
-		},
-	}
-}
-
-// TestARestartOverHTTP3LosesNoRequestWithoutAStore hands over twice: what comes while nobody has the socket waits for it.
-func TestARestartOverHTTP3LosesNoRequestWithoutAStore(t *testing.T) {
-	t.Parallel()
-	w := newSecureWorld(t)
-	w.rewrite(`http: "127.0.0.1:0"`, `http3: true, http: "127.0.0.1:0"`)
-	w.serveSecurely()
-	w.waitSays(`"msg":"serving HTTP/3"`, 1)
-	token := w.login("alice")
-	over := w.overQUIC()
-	defer over.Close()
-	w.client.Transport = over
-	w.restartsLoseNothing(token)
-	if said := w.output.String(); strings.Contains(said, `"level":"ERROR"`) {
-		t.Errorf("an error in the log:\n%s", said)
 	}
 }
 
