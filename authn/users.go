@@ -29,6 +29,7 @@ type userStore interface {
 // userList lists users.
 type userList interface {
 	Users(ctx context.Context, after int64, limit int) ([]storage.User, error)
+	CountUsers(ctx context.Context) (int64, error)
 	UsersByNickname(ctx context.Context, text string, after int64, limit int) (found []storage.User, next int64, err error)
 }
 
@@ -68,6 +69,9 @@ type Users struct {
 func (u *Users) List(ctx context.Context, after int64, limit int) ([]storage.User, error) {
 	return u.store.Users(ctx, after, limit)
 }
+
+// Count returns how many users there are.
+func (u *Users) Count(ctx context.Context) (int64, error) { return u.store.CountUsers(ctx) }
 
 // ByNickname returns up to limit users with ids above after whose nickname holds a text, in letters of either case. There may be
 // fewer, or none, and more behind next all the same; 0 is the end.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"wxgate/config"
+	"wxgate/gateway/admin"
 	"wxgate/input"
 	"wxgate/secret"
 )
@@ -107,6 +108,15 @@ func (c *adminClient) ask(ctx context.Context, method, path string, body, data a
 	}
 	defer answer.Close()
 	return c.decode(answer, data)
+}
+
+// countUsers is how many users there are, for the share of what goes through all of them; 0: a gateway of another version does not say.
+func (c *adminClient) countUsers(ctx context.Context) int64 {
+	var count admin.UserCount
+	if c.ask(ctx, http.MethodGet, "/api/users/count", nil, &count) != nil { // whatever is wrong, the request that matters meets it too
+		return 0
+	}
+	return count.Users
 }
 
 // send returns the body of a 200 answer as a stream, which the caller closes.

@@ -38,7 +38,7 @@ func (c restoreCommand) Run(ctx context.Context, w *env) error {
 	}
 	bar := progress.New(w.stderr, "sessions", c.Quiet || c.JSON)
 	done, err := badger.Restore(c.Path, c.NextUserID, restoreLog(bar), time.Now, func(done, all int64) {
-		bar.At(done, float64(done)/float64(max(all, 1)))
+		bar.Of(all, done)
 	})
 	bar.End()
 	if err != nil {

@@ -40,7 +40,7 @@ func (c storeResealCommand) Run(ctx context.Context, w *env, client *adminClient
 		if err := client.ask(ctx, http.MethodPost, "/api/store/reseal", nil, &far); err != nil {
 			return fmt.Errorf("after %s; run it again: %w", counted(far.Seen, "secret", "secrets"), err)
 		}
-		p.At(int64(far.Seen), 0)
+		p.At(int64(far.Seen), far.Share)
 	}
 	p.End()
 	err := c.print(w.stdout, far, func(t *table) {
@@ -150,7 +150,7 @@ func (storeCopyCommand) copy(ctx context.Context, from, to *storage.Store, p *pr
 	if err := from.Snapshot(ctx, func(storage.Record) error { all++; return nil }); err != nil {
 		return storage.Copied{}, err
 	}
-	return storage.Copy(ctx, from, to, func(records int64) { p.At(records, float64(records)/float64(max(all, 1))) })
+	return storage.Copy(ctx, from, to, func(records int64) { p.Of(all, records) })
 }
 
 // report prints what was copied. It returns an error if a secret was left out.

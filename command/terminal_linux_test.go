@@ -3,11 +3,16 @@ package command
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,12 +87,18 @@ func (p *terminal) text() string {
 // waits until the terminal has shown a text so many times.
 func (p *terminal) waits(text string, times int) {
 	p.t.Helper()
+	p.until(fmt.Sprintf("%q %d times", text, times), func(shown string) bool { return strings.Count(shown, text) >= times })
+}
+
+// until waits for what the terminal shows.
+func (p *terminal) until(what string, holds func(shown string) bool) {
+	p.t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for strings.Count(p.text(), text) < times {
+	for !holds(p.text()) {
 		if <-tick.C; time.Now().After(deadline) {
-			p.t.Fatalf("the terminal does not show %q %d times:\n%s", text, times, p.text())
+			p.t.Fatalf("the terminal does not show %s:\n%q", what, p.text())
 		}
 	}
 }
@@ -166,6 +177,93 @@ func TestColorsAreForTerminals(t *testing.T) {
 	cmd.Dir = dir
 	if out, _ := cmd.CombinedOutput(); !strings.HasPrefix(string(out), "wxgate: ") {
 		t.Errorf("a pipe gets %q", out)
+	}
+}
+
+// slowGateway is the admin API of a gateway with a million users. What it is asked for takes until enough is closed.
+type slowGateway struct {
+	enough  chan struct{}
+	counted atomic.Int64 // how often users were
+}
+
+// goesOn reports whether there is more to do, after a while.
+func (g *slowGateway) goesOn() bool {
+	select {
+	case <-g.enough:
+		return false
+	case <-time.After(5 * time.Millisecond):
+		return true
+	}
+}
+
+func (g *slowGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	more := r.URL.Path == "/api/users/count" || g.goesOn()
+	switch r.URL.Path {
+	case "/api/users/count":
+		g.counted.Add(1)
+		_, _ = io.WriteString(w, `{"data":{"users":1000000}}`)
+	case "/api/users/export":
+		for ; more; more = g.goesOn() {
+			_, _ = io.WriteString(w, userLines(200))
+			_ = http.NewResponseController(w).Flush()
+		}
+	case "/api/users/resync":
+		_, _ = fmt.Fprintf(w, `{"data":{"told":190,"refused":[1,2,3,4,5,6,7,8,9,10],"next":%s}}`, map[bool]string{true: "200", false: "null"}[more])
+	case "/api/store/reseal":
+		_, _ = fmt.Fprintf(w, `{"data":{"seen":200,"sealed":200,"unreadable":0,"share":0.25,"done":%v}}`, !more)
+	}
+}
+
+// TestLongCommandsShowTheirShareAndTheTimeLeftOnATerminal where the whole can be known.
+func TestLongCommandsShowTheirShareAndTheTimeLeftOnATerminal(t *testing.T) {
+	t.Parallel()
+	wxgate := filepath.Join(program(t), "wxgate")
+	for _, row := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"users", "export", "users.jsonl"}, `\[#*-+\] +\d+%  \d+ users, \d+/s, \S+ left`},
+		{[]string{"users", "export", "users.csv"}, `\[#*-+\] +\d+%  \d+ users, \d+/s, \S+ left`},
+		{[]string{"users", "resync"}, `\[#*-+\] +\d+%  \d+ users, \d+/s, \S+ left`},
+		{[]string{"users", "resync", "--after", "7"}, `\r\d+ users, \d+/s`},
+		{[]string{"store", "reseal"}, `\[#{7}-+\]  25%  200 secrets, \d+/s, \S+ left`},
+	} {
+		t.Run(strings.Join(row.args, " "), func(t *testing.T) {
+			t.Parallel()
+			gateway := &slowGateway{enough: make(chan struct{})}
+			server := httptest.NewServer(gateway)
+			t.Cleanup(server.Close)
+			dir, want := t.TempDir(), regexp.MustCompile(row.want)
+			if err := os.WriteFile(filepath.Join(dir, "gateway.yaml"), []byte("server: { admin: "+server.Listener.Addr().String()+" }\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := onTerminal(t, dir, nil, wxgate, row.args...)
+			p.until(row.want, want.MatchString)
+			close(gateway.enough)
+			_ = p.cmd.Wait() // some users were refused
+		})
+	}
+}
+
+// TestNobodyCountsForAProgressThatIsNotShown: it takes the gateway a moment.
+func TestNobodyCountsForAProgressThatIsNotShown(t *testing.T) {
+	t.Parallel()
+	gateway := &slowGateway{enough: make(chan struct{})}
+	close(gateway.enough)
+	server := httptest.NewServer(gateway)
+	t.Cleanup(server.Close)
+	w := &env{stdout: io.Discard, stderr: io.Discard}
+	client := &adminClient{address: server.Listener.Addr().String(), stderr: io.Discard, timeout: time.Minute}
+	_ = usersExportCommand{quiet: quiet{true}}.Run(t.Context(), w, client)
+	_ = usersResyncCommand{quiet: quiet{true}}.Run(t.Context(), w, client)
+	_ = usersResyncCommand{output: output{JSON: true}}.Run(t.Context(), w, client)
+	if n := gateway.counted.Load(); n != 0 {
+		t.Errorf("users were counted %d times, want never", n)
+	}
+	_ = usersExportCommand{}.Run(t.Context(), w, client)
+	_ = usersResyncCommand{}.Run(t.Context(), w, client)
+	if n := gateway.counted.Load(); n != 2 {
+		t.Errorf("users were counted %d times, want twice", n)
 	}
 }
 

@@ -39,6 +39,10 @@ func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient
 	result, p := resyncResult{Users: []int64{}}, progress.New(w.stderr, "users", c.Quiet || c.JSON)
 	defer p.End()
 	client.stderr = p
+	var all int64 // behind another user than the first nobody has counted them
+	if c.After == 0 && !c.Quiet && !c.JSON {
+		all = client.countUsers(ctx)
+	}
 	for after := &c.After; after != nil; {
 		var page authn.ToldAgain
 		ask := admin.ResyncPage{After: *after, Limit: resyncPage}
@@ -49,7 +53,7 @@ func (c usersResyncCommand) Run(ctx context.Context, w *env, client *adminClient
 		result.Refused += len(page.Refused)
 		result.Users = append(result.Users, page.Refused[:min(len(page.Refused), maxRefused-len(result.Users))]...)
 		after = page.Next
-		p.At(int64(result.Told), 0)
+		p.Of(all, int64(result.Told+result.Refused))
 	}
 	p.End()
 	err := c.print(w.stdout, result, func(t *table) {

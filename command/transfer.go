@@ -376,9 +376,14 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 	if err := wantNew(c.File); err != nil {
 		return err
 	}
-	p := progress.New(w.stderr, "users", c.Quiet || c.File == "" && progress.Columns(w.stdout) != nil) // the users would be written into the bar
+	silent := c.Quiet || c.File == "" && progress.Columns(w.stdout) != nil // the users would be written into the bar
+	p := progress.New(w.stderr, "users", silent)
 	defer p.End()
 	client.stderr = p
+	var all int64
+	if !silent {
+		all = client.countUsers(ctx)
+	}
 	lines, err := client.send(ctx, http.MethodGet, "/api/users/export", "", nil)
 	if err != nil {
 		return err
@@ -389,7 +394,7 @@ func (c usersExportCommand) Run(ctx context.Context, w *env, client *adminClient
 		if formatOf(c.Format, c.File) == formatCSV {
 			write = writeCSV
 		}
-		if err := write(to, lines, func(users int64) { p.At(users, 0) }); err != nil {
+		if err := write(to, lines, func(users int64) { p.Of(all, users) }); err != nil {
 			return fmt.Errorf("the export is not complete: %w", err)
 		}
 		return nil

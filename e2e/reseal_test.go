@@ -33,7 +33,7 @@ func TestAnEncryptionKeyIsReplaced(t *testing.T) {
 	w.rewrite("["+newKey+", "+oldKey+"]", newKey)
 	w.serve()
 	w.login("person 249")
-	w.does([]string{"store", "reseal", "--json"}, `"seen":250,"sealed":0,"unreadable":0,"done":true`)
+	w.does([]string{"store", "reseal", "--json"}, `"seen":250,"sealed":0,"unreadable":0,"share":1,"done":true`)
 	w.stop(t)
 	w.rewrite(newKey, oldKey)
 	if said, code := w.command("serve", "-c", w.config); code != 1 || !strings.Contains(said, "is not the one the data were sealed with") || strings.Contains(said, oldKey) {

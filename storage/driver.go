@@ -79,7 +79,13 @@ type userReader interface {
 	User(id int64) (User, error)                     // or ErrNotFound
 	UserByOpenID(appID, openID string) (User, error) // compared bytewise; or ErrNotFound
 	Users(after int64, limit int) ([]User, error)    // with ids above after, by id
-	AppIDs(limit int) ([]string, error)              // of users, each once, in any order, without reading every user
+	censusReader
+}
+
+// censusReader tells about all users without reading every one.
+type censusReader interface {
+	AppIDs(limit int) ([]string, error) // of users, each once, in any order
+	CountUsers() (int64, error)
 }
 
 // feedReader finds what others must be told: other gateways about revocations, services about users.
@@ -102,6 +108,7 @@ type sessionReader interface {
 type valueReader interface {
 	Secret(name string) ([]byte, error)                          // or ErrNotFound
 	Secrets(after string, limit int) (names []string, err error) // behind after, in the order of their bytes
+	CountSecrets() (int64, error)                                // the names of Secrets
 	// Temporary returns a value and for how long it will still be there, at least a millisecond, or ErrNotFound.
 	Temporary(name string) (value []byte, left time.Duration, err error)
 	// Temporaries returns at most limit names that begin with prefix, in the order of their bytes.

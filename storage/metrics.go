@@ -35,6 +35,7 @@ const (
 	opRevoke
 	opRevocations
 	opUsers
+	opCountUsers
 	opAppIDs
 	opImportUsers
 	opCheckImport
@@ -96,6 +97,7 @@ func operations() [opCount]struct{ label, doing string } {
 		opRevoke:           {"revoke", "revoking"},
 		opRevocations:      {"revocations", "reading revocations"},
 		opUsers:            {"users", "listing users"},
+		opCountUsers:       {"count_users", "counting users"},
 		opAppIDs:           {"app_ids", "listing the mini-programs of users"},
 		opImportUsers:      {"import_users", "importing user"},
 		opCheckImport:      {"check_import", "checking the import of user"},

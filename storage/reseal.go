@@ -11,23 +11,31 @@ const resealPage = 200
 
 // Resealed is how far a reseal has come.
 type Resealed struct {
-	Seen       int  `json:"seen"`       // secrets that were looked at
-	Sealed     int  `json:"sealed"`     // of these, sealed anew with the first key
-	Unreadable int  `json:"unreadable"` // of these, which no key opens; they stay as they are
-	Done       bool `json:"done"`       // every secret was looked at
+	Seen       int     `json:"seen"`       // secrets that were looked at
+	Sealed     int     `json:"sealed"`     // of these, sealed anew with the first key
+	Unreadable int     `json:"unreadable"` // of these, which no key opens; they stay as they are
+	Share      float64 `json:"share"`      // of those that there were when it began
+	Done       bool    `json:"done"`       // every secret was looked at
 }
 
 // resealing is a reseal that is under way.
 type resealing struct {
-	mu    sync.Mutex
-	after string // the secret that was looked at last
-	far   Resealed
+	mu     sync.Mutex
+	after  string // the secret that was looked at last
+	passed int64  // secrets up to that one, also those of erased users
+	all    int64  // when it began
+	far    Resealed
 }
 
 // page seals the secrets of another page.
 func (r *resealing) page(ctx context.Context, driver Driver) (Resealed, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.after == "" {
+		if err := r.begin(ctx, driver); err != nil {
+			return r.far, err
+		}
+	}
 	var names []string
 	var page Resealed
 	err := driver.Write(ctx, func(w Writer) (err error) {
@@ -52,13 +60,24 @@ func (r *resealing) page(ctx context.Context, driver Driver) (Resealed, error) {
 	if err != nil {
 		return r.far, err
 	}
-	far := Resealed{r.far.Seen + page.Seen, r.far.Sealed + page.Sealed, r.far.Unreadable + page.Unreadable, page.Done}
+	r.passed += int64(len(names))
+	far := Resealed{r.far.Seen + page.Seen, r.far.Sealed + page.Sealed, r.far.Unreadable + page.Unreadable, 1, page.Done}
 	if page.Done {
 		r.after, r.far = "", Resealed{}
-	} else {
-		r.after, r.far = names[len(names)-1], far
+		return far, nil
 	}
+	far.Share = min(1, float64(r.passed)/float64(max(r.all, 1)))
+	r.after, r.far = names[len(names)-1], far
 	return far, nil
+}
+
+// begin counts the secrets that there are.
+func (r *resealing) begin(ctx context.Context, driver Driver) error {
+	r.passed = 0
+	return driver.Read(ctx, func(reader Reader) (err error) {
+		r.all, err = reader.CountSecrets()
+		return err
+	})
 }
 
 // sealAnew seals a secret with the first key, if it is another that opens it.

@@ -104,6 +104,11 @@ func (s *Store) UsersByNickname(ctx context.Context, text string, after int64, l
 	return found, after, nil
 }
 
+// CountUsers returns how many users there are. It reads none of them, but takes a moment for each million.
+func (s *Store) CountUsers(ctx context.Context) (int64, error) {
+	return read(ctx, s, opCountUsers, func(r Reader) (int64, error) { return r.CountUsers() })
+}
+
 // AppIDs returns the mini-programs of the users, at most limit of them, in any order. It takes no longer for a million users.
 func (s *Store) AppIDs(ctx context.Context, limit int) ([]string, error) {
 	return read(ctx, s, opAppIDs, func(r Reader) ([]string, error) { return r.AppIDs(limit) })

@@ -65,6 +65,15 @@ func Width(out any) int {
 	return usualColumns
 }
 
+// Of says how many of all have been done; all is 0 if nobody knows it.
+func (p *Bar) Of(all, count int64) {
+	share := 0.0
+	if all > 0 {
+		share = float64(count) / float64(all)
+	}
+	p.At(count, share)
+}
+
 // At says how many have been done, and what share of the whole that is; 0 if nobody knows.
 func (p *Bar) At(count int64, share float64) {
 	p.mu.Lock()

@@ -38,6 +38,7 @@ func (s *Server) endpoints() []endpoint {
 		{"POST /api/users/next-id", operatorAlone, nil, r.handleChange(users.reserveIDs)},
 		{"POST /api/users/resync", operatorAlone, nil, r.handleChange(users.resync)},
 		{"GET /api/users/untold", only(ScopeUsersRead), []string{"after", "waiting"}, r.handle(users.untold)},
+		{"GET /api/users/count", only(ScopeUsersRead), nil, r.handle(users.count)},
 		{"GET /api/users/export", only(ScopeUsersWrite), nil, transfer.exportUsers},
 		{"GET /api/users/{id}", only(ScopeUsersRead), nil, r.handle(withUserID(users.show))},
 		{"DELETE /api/users/{id}", only(ScopeUsersWrite), nil, r.handleChange(withUserID(users.erase))},

@@ -249,6 +249,17 @@ func (a users) reserveIDs(r *http.Request) (any, error) {
 	return NextID{next}, err
 }
 
+// UserCount is how many users there are.
+type UserCount struct {
+	Users int64 `json:"users"`
+}
+
+// count answers GET /api/users/count.
+func (a users) count(r *http.Request) (any, error) {
+	n, err := a.authn.Users.Count(r.Context())
+	return UserCount{n}, err
+}
+
 // ResyncPage asks for one page of a resync.
 type ResyncPage struct {
 	After int64 `json:"after"`

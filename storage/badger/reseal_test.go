@@ -93,10 +93,10 @@ func TestAnEncryptionKeyIsReplaced(t *testing.T) {
 		wantOpenError(t, alone, storage.ErrWrongKey, "secrets are sealed with 2 keys and storage.encryption_key has 1 of them")
 	}
 	s = openWith(t, cfg, secondKey, firstKey)
-	if far, want := resealAll(t, s), (storage.Resealed{Seen: 2*users + 1, Sealed: 2 * users, Done: true}); far != want {
+	if far, want := resealAll(t, s), (storage.Resealed{Seen: 2*users + 1, Sealed: 2 * users, Share: 1, Done: true}); far != want {
 		t.Errorf("got %+v, want %+v", far, want)
 	}
-	if far, want := resealAll(t, s), (storage.Resealed{Seen: 2*users + 1, Done: true}); far != want {
+	if far, want := resealAll(t, s), (storage.Resealed{Seen: 2*users + 1, Share: 1, Done: true}); far != want {
 		t.Errorf("once more: got %+v, want %+v", far, want)
 	}
 	must(t, s.Close())
@@ -138,7 +138,7 @@ func TestASecretThatNoKeyOpensIsCountedAndStays(t *testing.T) {
 	s := openWith(t, cfg, secondKey, firstKey)
 	spoil := func(w storage.Writer) error { return w.PutSecret("twx2", []byte("what nobody has sealed")) }
 	must(t, s.driver.Write(t.Context(), spoil))
-	if far, want := resealAll(t, s), (storage.Resealed{Seen: 4, Sealed: 3, Unreadable: 1, Done: true}); far != want {
+	if far, want := resealAll(t, s), (storage.Resealed{Seen: 4, Sealed: 3, Unreadable: 1, Share: 1, Done: true}); far != want {
 		t.Errorf("got %+v, want %+v", far, want)
 	}
 	must(t, s.Close())

@@ -98,6 +98,9 @@ func (v *view) Users(after int64, limit int) ([]storage.User, error) {
 	return found, nil
 }
 
+// CountUsers counts the entries of the index of openids, which erased users have left.
+func (v *view) CountUsers() (int64, error) { return v.countKeys(string(prefixOpenID)), nil }
+
 // AppIDs returns those of the index of openids. It jumps from one to the next.
 func (v *view) AppIDs(limit int) (ids []string, err error) {
 	for next := string(prefixOpenID); len(ids) < limit; {

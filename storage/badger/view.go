@@ -58,9 +58,14 @@ func (v *view) Now() time.Time { return v.now }
 // Secret returns a sealed record; its name is its key.
 func (v *view) Secret(name string) ([]byte, error) { return v.get(name) }
 
+// secretKinds are the prefixes of sealed records, in their order.
+func secretKinds() []string {
+	return []string{string(prefixRing), string(prefixPhone), string(prefixServer)}
+}
+
 // Secrets returns the keys of sealed records.
 func (v *view) Secrets(after string, limit int) (names []string, err error) {
-	for _, kind := range []string{string(prefixRing), string(prefixPhone), string(prefixServer)} { // in their order
+	for _, kind := range secretKinds() {
 		from := ""
 		if strings.HasPrefix(after, kind) {
 			from = after + "\x00"
@@ -70,6 +75,14 @@ func (v *view) Secrets(after string, limit int) (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// CountSecrets counts the keys of sealed records.
+func (v *view) CountSecrets() (n int64, err error) {
+	for _, kind := range secretKinds() {
+		n += v.countKeys(kind)
+	}
+	return n, nil
 }
 
 // PutSecret records a sealed record.
@@ -172,6 +185,24 @@ func (v *view) firstKeys(prefix, from string, most int) []string {
 	maps.DeleteFunc(found, func(_ string, there bool) bool { return !there })
 	keys := slices.Sorted(maps.Keys(found))
 	return keys[:min(most, len(keys))]
+}
+
+// countKeys counts the keys with a prefix, of which it reads no value.
+func (v *view) countKeys(prefix string) (n int64) {
+	changed := v.changed(prefix, prefix)
+	it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte(prefix)})
+	defer it.Close()
+	for it.Seek([]byte(prefix)); it.Valid(); it.Next() {
+		if _, waits := changed[string(it.Item().Key())]; !waits {
+			n++
+		}
+	}
+	for _, there := range changed {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 // changed returns which keys with that prefix, from the key from on, wait for their commit; false: to be deleted.

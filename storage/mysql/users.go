@@ -109,6 +109,11 @@ func (v *view) users(where string, args ...any) (found []storage.User, err error
 	return found, err
 }
 
+// CountUsers locks nothing.
+func (v *view) CountUsers() (n int64, err error) {
+	return n, v.row("SELECT COUNT(*) FROM wxgate_users WHERE openid IS NOT NULL", nil, &n)
+}
+
 // AppIDs jumps from one to the next in the index of openids. It locks nothing.
 func (v *view) AppIDs(limit int) (ids []string, err error) {
 	for last := []byte{}; len(ids) < limit; {
@@ -290,6 +295,11 @@ func (v *view) Secrets(after string, limit int) (names []string, err error) {
 		return err
 	})
 	return names, err
+}
+
+// CountSecrets locks nothing.
+func (v *view) CountSecrets() (n int64, err error) {
+	return n, v.row("SELECT COUNT(*) FROM wxgate_secrets", nil, &n)
 }
 
 // PutSecret records a sealed record. Nothing is not kept.

@@ -107,6 +107,9 @@ func listInPages(t *testing.T, f *fixture) {
 		f.wantUsers(-5, 1, 1)
 		f.wantUsers(1<<53, 3)
 		f.wantUsers(0, 0)
+		counted, err := f.CountUsers(f.ctx)
+		f.must(err)
+		want(t, "users", counted, 6)
 		f.reopen()
 	}
 	page, err := f.Users(f.ctx, 2, 1)

@@ -101,11 +101,13 @@ func resealOfAll(t *testing.T, f *fixture) {
 	for range 2 {
 		calls, far := 0, storage.Resealed{}
 		for ; !far.Done; calls++ {
+			before := far.Share
 			var err error
 			far, err = f.Reseal(f.ctx)
 			f.must(err)
+			want(t, fmt.Sprintf("the share %v grows", far.Share), before < far.Share && (far.Share < 1 || far.Done), true)
 		}
-		want(t, "a reseal of secrets that are sealed with the first key", far, storage.Resealed{Seen: 2*(users-1) + 1, Done: true})
+		want(t, "a reseal of secrets that are sealed with the first key", far, storage.Resealed{Seen: 2*(users-1) + 1, Share: 1, Done: true})
 		want(t, "it took one transaction", calls == 1, false)
 	}
 	f.wantKeys(1, "key")
