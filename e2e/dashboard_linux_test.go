@@ -535,6 +535,9 @@ const lookedAt = `(() => {
 	for (const field of document.querySelectorAll('input, select, button, a')) {
 		if (!(field.labels?.length || field.getAttribute('aria-label') || field.textContent.trim())) wrong.push('without a name: ' + field.outerHTML);
 	}
+	const side = (selector, name) => document.querySelector(selector).getBoundingClientRect()[name];
+	if (side('.state .badge', 'right') > side('.bar > .tools', 'left')) wrong.push('the state lies under the tools');
+	for (const badge of document.querySelectorAll('td .badge')) if (badge.offsetHeight > 30) wrong.push('over several lines: ' + badge.textContent);
 	for (const tag of ['header', 'nav', 'main']) if (document.querySelectorAll(tag).length !== 1) wrong.push('not one ' + tag);
 	return wrong.join('\n');
 })()`
@@ -555,11 +558,12 @@ func TestDashboardLooksRight(t *testing.T) {
 	d.signIn()
 	id := strconv.Itoa(w.userID(token))
 	words := map[string][]string{
-		"en-US": {"Overview", "Requests per second", "Routes", "Login funnel", "Find a user", "Devices", "Running configuration"},
-		"zh-CN": {"概览", "每秒请求数", "路由", "登录漏斗", "查找用户", "设备", "当前配置"},
+		"en-US": {"Overview", "Requests per second", "Routes", "Login funnel", "Find a user", "Another device", "Running configuration"},
+		"zh-CN": {"概览", "每秒请求数", "路由", "登录漏斗", "查找用户", "其他设备", "当前配置"},
 	}
 	for _, l := range []look{
 		{"en-US", "light", 1280, 860}, {"zh-CN", "dark", 1280, 860}, {"zh-CN", "light", 1280, 860}, {"en-US", "dark", 360, 740}, {"zh-CN", "light", 360, 740},
+		{"en-US", "light", 320, 568},
 	} {
 		d.looks(l)
 		d.open("#/overview")

@@ -85,13 +85,11 @@ type Bucket struct {
 	Count uint64  `json:"count"`
 }
 
-// histogram adds up the histograms of a name that want lets pass; nil: all. Those of one name have the same buckets.
-func (f families) histogram(name string, want func(*dto.Metric) bool) Histogram {
+// histogram adds up the histograms of a name, which have the same buckets.
+func (f families) histogram(name string) Histogram {
 	h := Histogram{Buckets: []Bucket{}}
 	for _, m := range f[name] {
-		if want == nil || want(m) {
-			h.add(m.GetHistogram())
-		}
+		h.add(m.GetHistogram())
 	}
 	return h
 }

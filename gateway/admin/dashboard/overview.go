@@ -284,8 +284,8 @@ func failed(m *dto.Metric) bool { return strings.HasPrefix(label(m, "code"), "5"
 func (f families) traffic() Traffic {
 	t := Traffic{
 		InFlight: f.sum("wxgate_requests_in_flight"), Connections: f.sum("wxgate_connections"),
-		Latency: f.histogram("wxgate_request_duration_seconds", nil), Overhead: f.histogram("wxgate_overhead_seconds", nil),
-		Upstream: f.histogram("wxgate_upstream_request_duration_seconds", nil),
+		Latency: f.histogram("wxgate_request_duration_seconds"), Overhead: f.histogram("wxgate_overhead_seconds"),
+		Upstream: f.histogram("wxgate_upstream_request_duration_seconds"),
 	}
 	for _, m := range f[requestsTotal] {
 		t.Requests += valueOf(m)

@@ -11,6 +11,12 @@ import { plain } from './visible.js';
 const BANS = [['24h', '1d'], ['7d', '7d'], ['30d', '30d'], ['', 'forever']]; // what the API is told, and the word for it
 const FOREVER = 50 * 365 * 86400e3; // a ban that ends later was meant without an end
 
+// The devices that the gateway names in Chinese, and the words for them.
+const DEVICES = new Map([['其他设备', 'device.other'], ['微信开发者工具', 'device.devtools'], ['微信 Windows', 'device.windows'], ['微信 Mac', 'device.mac']]);
+
+/** The word for a device, '' for one that has a name. @param {string} device */
+const wordOf = (device) => (device ? DEVICES.get(device) ?? '' : 'device.unknown');
+
 export class UserView {
   /** @param {Context} context @param {number} id */
   constructor(context, id) {
@@ -77,7 +83,7 @@ export class UserView {
     const { t, f } = this.context;
     return new Table({
       name: t('devices'), empty: t('devices.none'), key: ({ id }) => id, columns: [
-        { title: t('device'), class: 'nickname', node: ({ device }) => (device ? said(device) : el('span', { class: 'muted' }, t('device.unknown'))) },
+        { title: t('device'), class: 'nickname', node: ({ device }) => (wordOf(device) ? el('span', { class: device ? '' : 'muted' }, t(wordOf(device))) : said(device)) },
         { title: t('device.created'), class: 'time', text: ({ created_at: at }) => f.moment(at) },
         { title: t('device.refreshed'), class: 'time', text: ({ refreshed_at: at }) => f.moment(at) },
         { title: t('device.expires'), class: 'time', text: ({ expires_at: at }) => f.moment(at) },
@@ -92,7 +98,7 @@ export class UserView {
 
   /** @param {Device} device */
   nameOf({ device }) {
-    return device ? plain(device) : this.context.t('device.unknown');
+    return wordOf(device) ? this.context.t(wordOf(device)) : plain(device);
   }
 
   /** @param {Device} device */

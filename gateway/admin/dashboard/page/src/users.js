@@ -125,7 +125,7 @@ function userTable({ t, f }) {
       { title: t('user.nickname'), class: 'nickname', node: ({ nickname }) => (nickname ? said(nickname) : el('span', { class: 'muted' }, t('user.nickname.none'))), of: ({ nickname }) => nickname },
       { title: t('user.state'), node: (account) => stateOf({ t }, account), of: (account) => String(account.banned_until) },
       { title: t('user.created'), class: 'time', text: ({ created_at: at }) => f.moment(at) },
-      { title: t('user.openid'), class: 'path', node: ({ openid }) => code(openid), of: ({ openid }) => openid },
+      { title: t('user.openid'), class: 'name', node: ({ openid }) => code(openid), of: ({ openid }) => openid },
     ],
   });
 }
