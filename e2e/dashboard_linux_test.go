@@ -565,7 +565,11 @@ func TestDashboardLooksRight(t *testing.T) {
 		"zh-CN": {"概览", "每秒请求数", "路由", "登录漏斗", "查找用户", "其他设备", "当前配置"},
 	}
 	for _, l := range []look{
-		{"en-US", "light", 1280, 860}, {"zh-CN", "dark", 1280, 860}, {"zh-CN", "light", 1280, 860}, {"en-US", "dark", 360, 740}, {"zh-CN", "light", 360, 740},
+		{"en-US", "light", 1280, 860},
+		{"zh-CN", "dark", 1280, 860},
+		{"zh-CN", "light", 1280, 860},
+		{"en-US", "dark", 360, 740},
+		{"zh-CN", "light", 360, 740},
 		{"en-US", "light", 320, 568},
 	} {
 		d.looks(l)
