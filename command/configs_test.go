@@ -100,6 +100,8 @@ func TestNoFaultShowsASecret(t *testing.T) {
 			"wechat:\n  secret: !%s", "wechat:\n  secret: *%s", "wechat:\n  secret: &%s", "wechat:\n  secret: @%s", "wechat:\n  secret: `%s", "wechat:\n  secret: |%s",
 			"wechat:\n  secret: >%s", "wechat:\n  secret: \"x\"%s", "wechat:\n  secret = %s", "wechat:\n  secret=%s", "wechat:\n  secret: {{ %s }}",
 			"wechat:\n  secret: {%s", "wechat:\n  secret: [%s", "wechat:\n  secret: - %s", "wechat:\n  secret: ? %s", "wechat:\n  secret: ]%s", "wechat:\n  secret: }%s",
+			"wechat:\n  {appid:x,secret:%s}", "wechat:\n  {secret:%s}", "wechat:\n  {secret=%s}", "wechat:\n  { secret %s }", "wechat:\n  secret %s:", "wechat:\n  secret： %s: x",
+			"wechat:\n  {secret：%s}", "wechat:\n  { secret: x%s, %s }", "wechat:\n  ? secret\n  : - %s", "wechat:\n  secret: x, token：%s", "secret:%s", "secret: %s", "wechat:\n  appsecret:%s",
 			"wechat:\n  secret: !!%s", "wechat:\n  - secret: %s", "# secret\n// %s\nwechat: {}",
 			"wechat:\n  appid: x\n  secret:%s", "authn:\n  keys:\n  - secret:%s", "authn: { keys: %s }", "authn:\n  keys:\n    secret:%s", "server:\n  admin_token:%s",
 		} {

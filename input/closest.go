@@ -2,36 +2,38 @@ package input
 
 import "strings"
 
-// Closest finds the known word that is at most two typing errors away from name, or the only one that begins with it, or
-// with which it begins. Upper case, - and _ do not count, so that bodyLimit and body-limit find body_limit.
+// Closest finds the known word that is at most two typing errors away from name, or the one that begins with it, or with
+// which it begins or ends. Upper case, - and _ do not count, so that bodyLimit and body-limit find body_limit.
 func Closest(name string, known []string) (string, bool) {
 	best, fewest := "", 3
 	for _, candidate := range known {
 		a, b := plain(name), plain(candidate)
 		errors := distance(a, b)
-		if errors < fewest && errors < len(b)-1 { // two errors in "ip" would make any two letters a match
+		if errors < fewest && errors <= (len(b)-1)/2 { // two errors in "ip" would make any two letters a match, and cors of port
 			best, fewest = candidate, errors
 		}
 	}
 	if best == "" {
-		best = beginning(plain(name), known)
+		best = overlapping(plain(name), known)
 	}
 	return best, best != ""
 }
 
-// beginning finds the only known word of which name, in at least three letters, is the beginning, or that is one of name.
-func beginning(name string, known []string) string {
+// overlapping finds the known word of which name, in at least three letters, is the beginning, or that is the beginning or
+// the end of name: the one that has most of it, so that app_secret is secret and not apps.
+func overlapping(name string, known []string) string {
 	const fewest = 3
-	best := ""
+	best, most := "", fewest-1
 	for _, candidate := range known {
 		word := plain(candidate)
-		if min(len(name), len(word)) < fewest || !strings.HasPrefix(word, name) && !strings.HasPrefix(name, word) {
-			continue
+		common := min(len(name), len(word))
+		switch {
+		case !strings.HasPrefix(word, name) && !strings.HasPrefix(name, word) && !strings.HasSuffix(name, word):
+		case common > most:
+			best, most = candidate, common
+		case common == most:
+			best = "" // one of several
 		}
-		if best != "" {
-			return ""
-		}
-		best = candidate
 	}
 	return best
 }

@@ -2,12 +2,14 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"wxgate/breaker"
+	"wxgate/input"
 	"wxgate/upstream/http1"
 )
 
@@ -169,8 +171,11 @@ func (s *share) UnmarshalText(text []byte) error {
 	if err != nil {
 		return errors.New("wants a share such as 20% or 0.2")
 	}
-	if percent {
+	switch {
+	case percent:
 		f /= 100
+	case f > 1 && f <= 100:
+		return fmt.Errorf("%s is not between 0 and 1%s", number, input.DidYouMean(number+"%"))
 	}
 	*s = share(f)
 	return nil

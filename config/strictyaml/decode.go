@@ -101,9 +101,13 @@ func (d *decoder) mapping(at cursor, node ast.MapNode, into reflect.Value) {
 func (d *decoder) structure(at cursor, node ast.MapNode, into reflect.Value) {
 	fields := d.fieldsOf(into.Type())
 	for _, p := range d.pairs(at, node) {
+		index, known := fields.index(p.name)
 		next := at.key(p.name, p.value)
+		if !known {
+			next = at.key(shown(p, node), p.value)
+		}
 		d.written.at[next.path] = p.position
-		if index, known := fields.index(p.name); known {
+		if known {
 			d.value(next, into.Field(index))
 		} else {
 			d.fault(next, unknownKey(p.name, fields.names(), d.homes(p.name, at.path, into.Type())))
@@ -127,7 +131,11 @@ func (d *decoder) entries(at cursor, node ast.MapNode, into reflect.Value) {
 
 func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value) {
 	if into.Kind() != reflect.Slice {
-		d.fault(at, fmt.Sprintf("wants %s, not a list", wanted(into.Type())))
+		advice := ""
+		if holdsKeys(into.Type()) && !node.IsFlowStyle {
+			advice = `: leave out the "- "`
+		}
+		d.fault(at, fmt.Sprintf("wants %s, not a list%s", wanted(into.Type()), advice))
 		return
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(node.Values), len(node.Values)))
@@ -142,7 +150,11 @@ func (d *decoder) sequence(at cursor, node *ast.SequenceNode, into reflect.Value
 func (d *decoder) scalar(at cursor, node ast.ScalarNode, into reflect.Value) {
 	written := scalarText(node)
 	if holdsKeys(into.Type()) && !strings.Contains(written, "${") {
-		d.fault(at, withBlank(withAdvice("wants "+wanted(into.Type())+", not a text", written), written))
+		message := "wants " + wanted(into.Type()) + ", not a text"
+		if into.Kind() == reflect.Slice {
+			message += `; each entry of a list begins with "- "`
+		}
+		d.fault(at, withBlank(withAdvice(message, written), written))
 		return
 	}
 	if isLoneVariable(written) {

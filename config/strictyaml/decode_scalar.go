@@ -54,6 +54,9 @@ func setKind(into reflect.Value, value string) error {
 		ok = setUint(into, value)
 	case into.CanFloat():
 		ok = setFloat(into, value)
+		if number, isShare := strings.CutSuffix(value, "%"); isShare {
+			return fmt.Errorf("wants a number, not %s%s", input.Quote(value), input.DidYouMean(hundredth(number)))
+		}
 	}
 	switch {
 	case ok:
@@ -91,6 +94,15 @@ func setUint(into reflect.Value, value string) bool {
 	n, err := strconv.ParseUint(value, 10, into.Type().Bits())
 	into.SetUint(n)
 	return err == nil && value == strconv.FormatUint(n, 10)
+}
+
+// hundredth is a number of percent as a share of 1; empty: it is none.
+func hundredth(number string) string {
+	percent, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatFloat(percent/100, 'f', -1, 64)
 }
 
 func setFloat(into reflect.Value, value string) bool {

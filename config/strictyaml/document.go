@@ -87,17 +87,22 @@ func syntaxFault(err error, text string) *misread {
 	}
 	at := tokenPosition(syntax.GetToken())
 	lines := strings.Split(text, "\n")
+	if conflict := unresolved(lines); conflict != nil {
+		return conflict
+	}
 	if advice := strangeAround(lines, at); advice != nil {
 		return advice
+	}
+	if open := leftOpen(lines); open != nil {
+		return open
 	}
 	if layout := misplaced(lines, at); layout != nil {
 		return layout
 	}
-	message := plainly(syntax.GetMessage())
-	if at.line <= len(lines) && strings.Contains(lines[at.line-1], "${") {
-		message += `; between [ ] or { } a reference needs quotes: "${VAR}"`
+	if at.line <= len(lines) && strings.Contains(withoutQuoted(lines[at.line-1]), "${") {
+		return &misread{at, `between [ ] or { } a reference needs quotes: "${VAR}"`}
 	}
-	return &misread{at, message}
+	return &misread{at, plainly(syntax.GetMessage())}
 }
 
 // plainly says in the words of who writes a file what the parser says in its own. None of it shows a value.

@@ -50,6 +50,9 @@ func misplaced(lines []string, at position) *misread {
 		return fault
 	}
 	if key, found := findKey(lines, at.line); found {
+		if m := regexp.MustCompile(`^[^"'{\[]*, *([a-z][a-z_]*): `).FindStringSubmatch(key.value); m != nil {
+			return &misread{position{key.number, key.column}, fmt.Sprintf("%q and %q go on lines of their own, or between { }", key.key, m[1])}
+		}
 		if m := regexp.MustCompile(`^[^"'{\[].*:(\s|$)`).FindStringSubmatch(key.value); m != nil {
 			where := map[bool]string{true: "at its end", false: "with a blank behind it"}[m[1] == ""]
 			return &misread{position{key.number, key.column}, fmt.Sprintf("the value of %q has a colon %s, so it needs quotes", key.key, where)}
@@ -63,6 +66,9 @@ func misplaced(lines []string, at position) *misread {
 		}
 		if key.column > above.column && above.value == "" || key.column < above.column && number > at.line {
 			continue // that is how a section begins and ends
+		}
+		if above.value == "[]" || above.value == "{}" {
+			return &misread{position{above.number, above.column}, fmt.Sprintf("%q is empty, but something stands below it: remove %s", above.key, above.value)}
 		}
 		if strings.HasPrefix(above.key, "* ") {
 			return &misread{position{above.number, above.column}, `an entry of a list begins with "- "`}

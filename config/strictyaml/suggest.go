@@ -1,9 +1,13 @@
 package strictyaml
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/goccy/go-yaml/ast"
 
 	"wxgate/input"
 )
@@ -18,6 +22,12 @@ func unknownKey(name string, known, homes []string) string {
 	if advice, _ := strange(name); advice != "" {
 		return "unknown key; " + advice
 	}
+	if _, key := keyWithoutBlank(name); key != "" {
+		return "unknown key; " + blankAfter(key)
+	}
+	if key, _, more := strings.Cut(strings.ReplaceAll(name, "=", " "), " "); more && slices.Contains(known, key) {
+		return fmt.Sprintf(`unknown key; a key and its value are written "%s: …", with a colon and a blank`, key)
+	}
 	if meant, ok := input.Closest(name, known); ok {
 		return "unknown key" + input.DidYouMean(meant)
 	}
@@ -28,6 +38,20 @@ func unknownKey(name string, known, homes []string) string {
 		return "unknown key; the keys here are " + strings.Join(known, ", ")
 	}
 	return "unknown key"
+}
+
+// shown is the part of an unknown key that may be shown. What stands behind a blank or an equals sign may be a value that ran
+// into its key, and a key in { } without a value may be the rest of one with a comma in it: either may be a secret.
+func shown(key pair, section ast.MapNode) string {
+	_, empty := key.value.(*ast.NullNode)
+	if flow, ok := section.(*ast.MappingNode); ok && flow.IsFlowStyle && empty && !strings.ContainsAny(key.name, " =:") {
+		return "…"
+	}
+	end := strings.IndexFunc(key.name, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("=:：,，;；", r) })
+	if end > 0 {
+		return key.name[:end] + "…"
+	}
+	return key.name
 }
 
 // homes are the sections that know a key which the one at path, of type here, does not: those below that section or,
