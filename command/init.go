@@ -30,6 +30,7 @@ type initCommand struct {
 type question struct {
 	flag     string // that answers it
 	text     string // empty: it is not asked
+	want     string // what to answer instead of what is wrong; empty: the message says it
 	given    string // by the flag
 	fallback string // for an empty answer; empty: there is none
 	set      func(answer string)
@@ -65,11 +66,11 @@ func (c initCommand) Run(ctx context.Context, w *env) error {
 // questions are the four, in the order in which they are asked, and what only flags say.
 func (c initCommand) questions(words firstfile.Words, into *firstfile.Answers) []question {
 	return []question{
-		{"--appid", words.AskAppID, c.AppID, "", func(a string) { into.AppID = a }},
-		{"--upstream", words.AskUpstream, c.Upstream, firstfile.DefaultUpstream, func(a string) { into.Upstream = a }},
-		{"--login", words.AskLogin, strings.Join(c.Login, ","), firstfile.DefaultLogin, func(a string) { into.Login = firstfile.List(a) }},
-		{"--front", words.AskFront, c.Front, firstfile.DefaultFront, func(a string) { into.Front = a }},
-		{"--open", "", strings.Join(c.Open, ","), "", func(a string) { into.Open = firstfile.List(a) }},
+		{"--appid", words.AskAppID, words.WantAppID, c.AppID, "", func(a string) { into.AppID = a }},
+		{"--upstream", words.AskUpstream, words.WantUpstream, c.Upstream, firstfile.DefaultUpstream, func(a string) { into.Upstream = a }},
+		{"--login", words.AskLogin, words.WantLogin, strings.Join(c.Login, ","), firstfile.DefaultLogin, func(a string) { into.Login = firstfile.List(a) }},
+		{"--front", words.AskFront, words.WantFront, c.Front, firstfile.DefaultFront, func(a string) { into.Front = a }},
+		{"--open", "", "", strings.Join(c.Open, ","), "", func(a string) { into.Open = firstfile.List(a) }},
 	}
 }
 
@@ -91,6 +92,9 @@ func (c initCommand) ask(ctx context.Context, w *env, typed *bufio.Scanner, word
 			return nil
 		case !asks:
 			return fmt.Errorf("%s: %s", q.flag, fault)
+		}
+		if q.want != "" {
+			fault = fmt.Sprintf("%s（%s）", q.want, fault)
 		}
 		_, _ = fmt.Fprintf(w.stderr, "  %s %s\n", words.Again, fault)
 	}

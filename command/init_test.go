@@ -85,6 +85,20 @@ func TestInitAsksAgainWhenAnAnswerIsOfNoUse(t *testing.T) {
 	}
 }
 
+// TestInitSaysInChineseWhatToAnswer types a port alone, and a path without a slash.
+func TestInitSaysInChineseWhatToAnswer(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	code, _, stderr := typed(t.Context(), t, file, "wx1\nwx1234567890abcdef\n3000\n\napi\n\nhttp://\n\n", "init", "--lang", "zh")
+	for _, want := range []string{
+		"请重新输入： wx 加 16 位", "请重新输入： 像 http://127.0.0.1:3000 这样的地址", "请重新输入： 以 / 开头的路径", "请重新输入： 域名（例如",
+	} {
+		if code != 0 || !strings.Contains(stderr, want) {
+			t.Errorf("exit %d, want %q in\n%s", code, want, stderr)
+		}
+	}
+}
+
 // TestInitTakesFlagsForAnswers and asks nothing with --yes, in either language, for every kind of front.
 func TestInitTakesFlagsForAnswers(t *testing.T) {
 	t.Parallel()

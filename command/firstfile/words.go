@@ -11,6 +11,9 @@ import (
 type Words struct {
 	AskAppID, AskUpstream, AskLogin, AskFront, Again string
 
+	// What to answer, where the message about a wrong answer is in another language.
+	WantAppID, WantUpstream, WantLogin, WantFront string
+
 	header, server, listen, proxies, listenTLS, redirects, acme, cloudRunTimeouts string
 	wechat, appID, secret, cloudRun, authn, keys, storage, mysql, storageKey      string
 	upstreams, backend, routes, needsLogin, needsNone                             string
@@ -85,6 +88,11 @@ func chinese() Words {
 		AskLogin:    "哪些路径需要登录，用逗号分隔",
 		AskFront:    "手机最先连到什么：指向本机的域名、代理（nginx）的地址，或 cloudrun（微信云托管）",
 		Again:       "请重新输入：",
+
+		WantAppID:    "wx 加 16 位 0 到 9、a 到 f",
+		WantUpstream: "像 http://127.0.0.1:3000 这样的地址，不带路径",
+		WantLogin:    "以 / 开头的路径，例如 /api/**",
+		WantFront:    "域名（例如 api.example.com）、代理的 IP 地址，或 cloudrun",
 
 		header:           "服务前面的网关。`wxgate check` 检查本文件；全部的键见 docs/zh/configuration.md。首行供编辑器补全用；升级后请运行 `wxgate schema > gateway.schema.json`。",
 		server:           "监听端口",
