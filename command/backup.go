@@ -87,8 +87,17 @@ func (b backedUp) write(t *table) {
 		key = "The key that opens its secrets is in it: whoever has the file can read every phone number."
 	}
 	took := time.Duration(b.Seconds * float64(time.Second)).Round(100 * time.Millisecond)
-	t.row(fmt.Sprintf("%s has %s as of %s: %d MB in %v", b.File, counted(b.Users, "user", "users"), readableTime(b.At), b.Bytes>>20, took))
+	t.row(fmt.Sprintf("%s has %s as of %s: %s in %v", b.File, counted(b.Users, "user", "users"), readableTime(b.At), megabytes(b.Bytes), took))
 	t.row(key)
+}
+
+// megabytes is a size for people; what is less than one is in KB, so that no file is said to be empty.
+func megabytes(bytes int64) string {
+	const kilo, mega = 1000, 1000_000
+	if bytes < mega {
+		return fmt.Sprintf("%d KB", (bytes+kilo-1)/kilo)
+	}
+	return fmt.Sprintf("%d MB", bytes/mega)
 }
 
 // keys are those of gateway.yaml, once the operator has agreed that they leave it. The gateway tells nobody its keys.

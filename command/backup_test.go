@@ -40,3 +40,12 @@ func TestTheShareOfABackupGrowsToAllOfIt(t *testing.T) {
 		t.Errorf("in the end: %v of it, %d users", before, b.users)
 	}
 }
+
+func TestASmallBackupIsNotSaidToBeEmpty(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[int64]string{0: "0 KB", 1: "1 KB", 277_808: "278 KB", 1_000_000: "1 MB", 52_400_000: "52 MB"} {
+		if got := megabytes(bytes); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
