@@ -28,7 +28,7 @@ func Duration(text string) (time.Duration, error) {
 		return d, nil
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", text, text)
+		return 0, fmt.Errorf("%[1]s has no unit: write %[1]ss for seconds, %[1]sm for minutes, %[1]sh for hours", text)
 	}
 	return 0, fmt.Errorf("%s is not a duration such as 30s, 72h or 7d%s", Quote(text), DidYouMean(meantDuration(text)))
 }

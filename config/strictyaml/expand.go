@@ -129,9 +129,9 @@ func (e expander) variable(name, otherwise string, hasDefault bool) (string, err
 // notSet says where the value of a variable would have been looked for.
 func (e expander) notSet(name string) error {
 	if folder, _ := e.env(credentialsFolder); folder != "" {
-		return fmt.Errorf("the environment variable %s is not set, and %s has no readable file of that name; ${%s:-default} would allow that", name, folder, name)
+		return fmt.Errorf("the environment variable %s is not set, and %s has no readable file of that name; export %s=…, or write a default, ${%s:-…}", name, folder, name, name)
 	}
-	return fmt.Errorf("the environment variable %s is not set; ${%s:-default} would allow that", name, name)
+	return fmt.Errorf("the environment variable %s is not set; export %s=…, or write a default, ${%s:-…}", name, name, name)
 }
 
 // file gives the content of a file.
