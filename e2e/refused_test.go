@@ -19,7 +19,7 @@ func brokenFiles(whole string) map[string]struct{ text, says string } {
 	}
 	return map[string]struct{ text, says string }{
 		"empty":                  {"", ":1:1: the file holds no keys"},
-		"cut in the middle":      {whole[:strings.Index(whole, "path: /api")], ":9:5: not YAML"},
+		"cut in the middle":      {whole[:strings.Index(whole, "path: /api")], ":9:5: a section that begins with { does not end: write }"},
 		"no YAML":                {whole + "}{\n", ":11:1: not YAML"},
 		"bytes":                  {whole + "log: { level: \xff }\n", ":11:15: not UTF-8"},
 		"an unknown key":         {at("limits:", "limit:"), `:7:1: limit: unknown key; did you mean \"limits\"?`},
