@@ -58,7 +58,7 @@ const loadWait = 5 * time.Second
 const checkMost = 10 * time.Minute
 
 // New returns a Manager with the certificates that are remembered. cfg must be valid and have domains. It asks for none
-// before Start.
+// before Start, and tells Deps.Expiry nothing before Report: its configuration may yet be refused.
 func New(cfg certificate.ACME, deps Deps) *Manager {
 	m := &Manager{cfg: cfg, deps: deps, refusals: &refusals{log: deps.Log}, obtained: make(chan struct{}, len(cfg.Domains))}
 	m.ctx, m.stop = context.WithCancel(context.Background())
@@ -83,7 +83,6 @@ func New(cfg certificate.ACME, deps Deps) *Manager {
 			deps.Log.Warn("reading the certificate of ACME that is remembered", "domain", domain, "error", err)
 		}
 	}
-	m.Report()
 	return m
 }
 

@@ -43,6 +43,22 @@ func TestACacheThatIsOfNoUseIsNamed(t *testing.T) {
 	}
 }
 
+// TestADomainThatIsNotServedYetHasNoExpiry: of a reload that was refused it stayed, with an alert on a certificate that nobody wanted.
+func TestADomainThatIsNotServedYetHasNoExpiry(t *testing.T) {
+	t.Parallel()
+	cfg := certificate.DefaultACME()
+	cfg.Domains, cfg.Cache = []string{"api.test"}, t.TempDir()
+	var told []string
+	m := New(cfg, Deps{Log: slog.New(slog.DiscardHandler), Expiry: func(domain string, _ time.Time) { told = append(told, domain) }})
+	defer m.Stop()
+	if told != nil {
+		t.Errorf("before it is served, told of %v", told)
+	}
+	if m.Report(); len(told) != 1 {
+		t.Errorf("when it is served, told of %v, want its domain", told)
+	}
+}
+
 // TestWhatHindersIsToldOnce, however often it does.
 func TestWhatHindersIsToldOnce(t *testing.T) {
 	t.Parallel()
