@@ -149,7 +149,7 @@ func TestABrowserChangesNothingWithoutASession(t *testing.T) {
 	c.want(t, "POST /api/users/1/ban", "{}", 200, "") // a program on this machine
 	b.signIn(t, "code", c.code(t))
 	b.does(t, "DELETE /api/users/1/ban", "", 200, "")
-	if log := c.log.String(); !regexp.MustCompile(`ban" id=1 by=loopback\n`).MatchString(log) || !regexp.MustCompile(`ban" id=1 by=dashboard\([0-9a-f]{8}\)\n`).MatchString(log) {
+	if log := c.log.String(); !regexp.MustCompile(`ban" id=1 by=loopback from=`).MatchString(log) || !regexp.MustCompile(`ban" id=1 by=dashboard\([0-9a-f]{8}\) from=`).MatchString(log) {
 		t.Errorf("the log does not say who banned and who lifted the ban:\n%s", log)
 	}
 }
@@ -169,7 +169,7 @@ func TestWithATokenNothingIsShownWithoutASession(t *testing.T) {
 	b.does(t, "GET /api/dashboard", "", 200, "")
 	b.does(t, "POST /api/users/1/ban", "{}", 200, "")
 	c.want(t, "DELETE /api/users/1/ban", "", 200, "")
-	if log := c.log.String(); !strings.Contains(log, "ban\" id=1 by=dashboard(") || !strings.Contains(log, "ban\" id=1 by=token\n") || strings.Contains(log, operatorToken) || strings.Contains(log, b.cookie) {
+	if log := c.log.String(); !strings.Contains(log, "ban\" id=1 by=dashboard(") || !strings.Contains(log, "ban\" id=1 by=token from=") || strings.Contains(log, operatorToken) || strings.Contains(log, b.cookie) {
 		t.Errorf("the log does not say who acted, or says too much:\n%s", log)
 	}
 }
