@@ -2,16 +2,21 @@
 # Installs, starts, upgrades, removes and purges the .deb, and the .rpm, each in a copy of this machine that is thrown away
 # afterwards. A stand-in for systemctl starts what the unit says, as the unit's user. Needs root, Debian's dpkg, rpm, curl and
 # node; `make long WHAT=packages` builds what it takes: packages.sh FOLDER-OF-ONE-VERSION FOLDER-OF-A-NEWER-ONE.
+# "packages.sh tools" only says what is missing.
 set -euo pipefail
 
 fail() { echo "packages: $*" >&2; exit 1; }
 
-# outside prepares the copy, an overlay of this machine's files in memory, and goes on in it.
-outside() {
+# tools fails where something is missing.
+tools() {
 	for tool in dpkg rpm curl node setpriv systemd-analyze; do
 		command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install ${tool/systemd-analyze/systemd}"
 	done
 	[ "$(id -u)" = 0 ] || fail "this needs to be root"
+}
+
+# outside prepares the copy, an overlay of this machine's files in memory, and goes on in it.
+outside() {
 	disk=$(mktemp -d) # wxgate refuses to keep users in memory, or in an overlay
 	trap 'rm -rf "$disk"' EXIT
 	for format in deb rpm; do
@@ -122,4 +127,8 @@ inside() {
 	kill $service
 }
 
-if [ "${1:-}" = inside ]; then inside "$2"; else outside "$@"; fi
+case "${1:-}" in
+inside) inside "$2" ;;
+tools) tools ;;
+*) tools; outside "$@" ;;
+esac
