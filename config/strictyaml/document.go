@@ -86,7 +86,7 @@ func syntaxFault(err error, text string) *misread {
 		return &misread{position{1, 1}, "not YAML"}
 	}
 	at := tokenPosition(syntax.GetToken())
-	lines := strings.Split(text, "\n")
+	lines := withoutBlocks(strings.Split(text, "\n"))
 	if conflict := unresolved(lines); conflict != nil {
 		return conflict
 	}

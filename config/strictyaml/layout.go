@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -64,7 +65,7 @@ func misplaced(lines []string, at position) *misread {
 		if !found || !known || key.column == above.column {
 			continue
 		}
-		if key.column > above.column && above.value == "" || key.column < above.column && number > at.line {
+		if key.column > above.column && above.value == "" || key.column < above.column && (number > at.line || goesOn(lines, key)) {
 			continue // that is how a section begins and ends
 		}
 		if above.value == "[]" || above.value == "{}" {
@@ -77,6 +78,16 @@ func misplaced(lines []string, at position) *misread {
 			key.key, key.column, above.key, above.number, above.column)}
 	}
 	return nil
+}
+
+// goesOn reports whether a key stands below another one of its section, with deeper ones between them.
+func goesOn(lines []string, key keyLine) bool {
+	for above, found := keyAbove(lines, key.number); found && above.column >= key.column; above, found = keyAbove(lines, above.number) {
+		if above.column == key.column {
+			return true
+		}
+	}
+	return false
 }
 
 // withoutBlank finds a key whose colon, or a dash, has no blank behind it, on the line of a syntax fault or the one
@@ -147,4 +158,22 @@ func openQuote(line string) (col int, quote rune) {
 		return 0, 0
 	}
 	return begins, quote
+}
+
+// withoutBlocks empties the lines of texts that | or > begins: whatever they hold is right.
+func withoutBlocks(lines []string) []string {
+	kept := slices.Clone(lines)
+	key := -1 // the indentation of the key whose text the lines are
+	for i, line := range lines {
+		indentation := len(line) - len(strings.TrimLeft(line, " "))
+		if key >= 0 && (indentation > key || strings.TrimSpace(line) == "") {
+			kept[i] = ""
+			continue
+		}
+		key = -1
+		if regexp.MustCompile(`(: +|- +)[|>][-+0-9]*\s*$`).MatchString(withoutQuoted(line)) {
+			key = indentation
+		}
+	}
+	return kept
 }
