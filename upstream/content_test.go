@@ -174,7 +174,9 @@ func TestAPostThatTheServiceDoesNotReadIsMarkedAndServesNobodyElse(t *testing.T)
 	}
 	asks(t, u, 3) // at once: on another connection
 	once.Do(func() { close(victim) })
-	eventually(t, "the forged request is executed: a service must read what it is sent", func() bool { return service.Count("GET", "/forged", "") == 1 })
+	eventually(t, "the forged request is answered: a service must read what it is sent", func() bool {
+		return service.Count("GET", "/forged", "") == 1 && service.Answers() == 3
+	})
 	clock.Add(1) // the connection was watched for long enough
 	eventually(t, "the service is marked", func() bool { asks(t, u, 4); return seriesOf(t, reg, "wxgate_upstream_undrained", "") == 1 })
 	if got := seriesOf(t, reg, "wxgate_upstream_unasked_bytes_total", ""); got != 1 {

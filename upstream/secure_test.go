@@ -359,11 +359,13 @@ func TestATargetThatTurnsToHTTPSKeepsItsSeries(t *testing.T) {
 	r := newRig(t, 1)
 	_ = r.answers("GET", 3)
 	r.reconfigure(func(c *upstream.Config) {
-		c.Timeouts.Connect = 500 * time.Millisecond // in less, a busy machine would be at fault itself
+		c.Timeouts.Connect = 500 * time.Millisecond
 		c.Targets[0].URL = "https" + c.Targets[0].URL[len("http"):]
 	})
-	_ = r.answers("GET", 2) // the service speaks no TLS
-	r.want("requests over TLS", r.metric("requests_total", "connect", r.services[0].Addr), 2)
+	eventually(t, "requests over TLS, which the service does not speak, are counted", func() bool { // a busy machine may be at fault for some
+		_ = r.answers("GET", 1)
+		return r.metric("requests_total", "connect", r.services[0].Addr) == 2
+	})
 }
 
 func TestFaultsOfTLSAreNamedWithTheirPlace(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -19,7 +20,12 @@ type Undraining struct {
 
 	// Between is called between two answers on a connection, unless it is nil.
 	Between func()
+
+	answers atomic.Int64
 }
+
+// Answers returns how many answers it has written, which is more than having executed a request.
+func (s *Undraining) Answers() int { return int(s.answers.Load()) }
 
 // NewUndraining runs an Undraining service.
 func NewUndraining(t testing.TB) *Undraining {
@@ -57,5 +63,6 @@ func (s *Undraining) answer(conn net.Conn, req Request) bool {
 	if _, err := io.WriteString(conn, head+body); err != nil {
 		return false
 	}
+	s.answers.Add(1)
 	return !strings.EqualFold(req.Field("Connection"), "close")
 }
