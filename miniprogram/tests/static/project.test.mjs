@@ -89,6 +89,18 @@ test('dependencies are pinned exactly, and the lock names no registry', () => {
   }
 });
 
+test('each lock has what every system needs, as newer versions of npm demand', () => {
+  for (const folder of ['', '../examples/taro/', '../examples/uni-app/']) {
+    const { packages } = JSON.parse(read(`${folder}package-lock.json`));
+    for (const [place, { dependencies, optionalDependencies }] of Object.entries(packages)) {
+      const above = place.split(/\/?node_modules\//).map((_, i, names) => names.slice(0, names.length - i).join('/node_modules/'));
+      for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+        assert.ok(above.some((at) => packages[`${at}/node_modules/${name}`.replace(/^\//, '')]), `${folder}: ${name} of ${place}`);
+      }
+    }
+  }
+});
+
 test('the compiler refuses what a phone does not have', () => {
   const name = 'utils/not-on-a-phone.js';
   fs.writeFileSync(path.join(root, name), 'window.alert(1);\nfetch(\'/\');\nnew URL(\'a:b\');\n');
