@@ -62,6 +62,20 @@ func probing() *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
+// TestMetricsAreNotCompressed, though the client asks for gzip as Prometheus does: requests would wait for it.
+func TestMetricsAreNotCompressed(t *testing.T) {
+	t.Parallel()
+	_, address := socket(t, 4)
+	resp, err := probing().Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.Uncompressed || resp.StatusCode != http.StatusOK {
+		t.Errorf("got %d, compressed: %v; want 200 as it is", resp.StatusCode, resp.Uncompressed)
+	}
+}
+
 // TestIdleAdminConnectionsKeepNobodyOut: 1,100 of them took every descriptor.
 func TestIdleAdminConnectionsKeepNobodyOut(t *testing.T) {
 	t.Parallel()

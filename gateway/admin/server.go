@@ -140,7 +140,10 @@ func (s *Server) newMux() http.Handler {
 
 func (s *Server) newGuardedMux() http.Handler {
 	mux := http.NewServeMux()
-	metrics := promhttp.HandlerFor(exposed{s.deps.Metrics}, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
+	metrics := promhttp.HandlerFor(exposed{s.deps.Metrics}, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true,
+		DisableCompression: true, // it takes as long as all the rest of a scrape, and requests wait for it
+	})
 	mux.HandleFunc("GET /metrics", s.responder.permitted(operatorAlone, metrics.ServeHTTP))
 	for _, e := range s.endpoints() {
 		mux.HandleFunc(e.pattern, s.responder.permitted(e.needs, s.responder.withKnownQuery(e.query, e.serve)))
