@@ -222,6 +222,9 @@ func TestATargetThatWasConnectedInTimeServesHoweverLateWeSeeIt(t *testing.T) {
 	u, _ := newDialling(t, service.URL, 8, func(c *upstream.Config) { c.Timeouts.Connect = 100 * time.Millisecond })
 	end := keepBusy()
 	_, err := u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
+	for tries := 1; errors.Is(err, http1.ErrOverloaded) && tries < 10; tries++ { // on a busy machine we may be too late to ask, too
+		_, err = u.Do(soon(), newRequest("GET", "/"), new(message.Response), 0)
+	}
 	end()
 	if err != nil {
 		t.Error(err)
