@@ -72,10 +72,11 @@ func (k Key) JWK() map[string]any {
 	return jwk
 }
 
-// Claims are those of a token of iss for aud and sub that is valid for an hour, changed: nil removes one.
+// Claims are those of a token of iss for aud and sub that was issued a minute ago, so that a clock that stands does not put it
+// into the future, and is valid for an hour, changed: nil removes one.
 func Claims(iss, aud, sub string, changes map[string]any) map[string]any {
 	now := time.Now()
-	claims := map[string]any{"iss": iss, "aud": aud, "sub": sub, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
+	claims := map[string]any{"iss": iss, "aud": aud, "sub": sub, "iat": now.Add(-time.Minute).Unix(), "exp": now.Add(time.Hour).Unix()}
 	maps.Copy(claims, changes)
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	return claims
