@@ -48,7 +48,9 @@ unpacked=$(podman image inspect --format '{{.Size}}' wxgate) packed=$(du --bytes
 echo "image: built in $((SECONDS - began)) s; $((packed / 1000000)) MB to pull, $((unpacked / 1000000)) MB unpacked"
 [ "$unpacked" -lt 30000000 ] || fail "an image has at most 30 MB unpacked"
 # One of these and the linker keeps every exported method of every type, 5 MB: docs/decisions/0192.
-by_name=$(CGO_ENABLED=0 go build -o "$work/linked" -trimpath -ldflags "-s -w -dumpdep" . 2>&1 | grep -oE '[^ ]+ <[^>]*ReflectMethod[^>]*>' | sort -u || true)
+CGO_ENABLED=0 go build -o "$work/linked" -trimpath -ldflags "-s -w -dumpdep" . >"$work/reached" 2>&1 || fail "the linker does not say what it keeps: $(tail -n 3 "$work/reached")"
+grep -q '^main\.main ' "$work/reached" || fail "the linker says otherwise what it keeps"
+by_name=$(grep -oE '[^ ]+ <[^>]*ReflectMethod[^>]*>' "$work/reached" | sort -u || true)
 [ -z "$by_name" ] || fail "methods are called by their names: $by_name"
 [ "$(podman image inspect --format '{{.Config.User}}' wxgate)" = 65532:65532 ] || fail "it does not run as 65532"
 podman image inspect wxgate | jq -e ".[0].Config.ExposedPorts | has(\"$(jq .containerPort container.config.json)/tcp\")" >/dev/null || fail "container.config.json has another port"
