@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -169,8 +170,12 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text := "ok"
-	for i, fault := range s.faults(s.deps.Store.Ready(r.Context())) {
-		text += []string{", but ", "; "}[min(i, 1)] + fault.Text
+	var but []string
+	for _, fault := range s.faults(s.deps.Store.Ready(r.Context())) {
+		but = append(but, fault.Text)
+	}
+	if len(but) > 0 {
+		text += ", but " + strings.Join(but, "; ")
 	}
 	probe(w, http.StatusOK, text)
 }
